@@ -1,0 +1,131 @@
+"""The model bundle: an immutable folder whose name is its digest.
+
+<digest>/
+  bundle.json       BundleInfo: recipe, decision, metrics, lineage
+  saved_model/      TensorFlow SavedModel: uint8 in (the input is named by the recipe), probabilities out
+  model.keras       the network before calibration, for continued training
+  golden/           a generated picture, its evidence, the probability expected of it
+  model_card.md
+  SHA256SUMS        of every other file; its own SHA-256, shortened, is the digest
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from forgery.decision import DecisionRule
+from forgery.errors import BundleError
+from forgery.recipes import Recipe, parse_recipe
+
+INFO_FILE = "bundle.json"
+SUMS_FILE = "SHA256SUMS"
+SAVED_MODEL = "saved_model"
+KERAS_FILE = "model.keras"
+GOLDEN = "golden"
+CARD_FILE = "model_card.md"
+# 128 bits: collision-free in practice, and short enough for a Kubernetes label value (63 characters).
+DIGEST_LENGTH = 32
+
+
+class Lineage(BaseModel):
+    """Where a bundle comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset_digest: str
+    run_id: str
+    code_version: str
+    config: dict[str, Any] = {}
+    continued_from: str | None = None  # digest of the champion whose weights it started from
+
+
+class BundleInfo(BaseModel):
+    """What a bundle says of itself; `metrics` are those of the test split, forged being the positive class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = Field(1, ge=1, le=1)
+    recipe: str
+    backbone: str
+    temperature: float = Field(gt=0)  # calibration, already inside the SavedModel
+    decision: DecisionRule
+    metrics: dict[str, float] = {}
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A sealed bundle on disk."""
+
+    path: Path
+    digest: str
+    info: BundleInfo
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The evidence recipe the model was trained on, and the name of its input."""
+        return parse_recipe(self.info.recipe)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != SUMS_FILE
+    )
+
+
+def seal(folder: Path, info: BundleInfo) -> Bundle:
+    """Write `bundle.json` and the checksums of all files in `folder`, and give it its digest.
+
+    Sealing the same content again gives the same digest. The folder is not renamed: publishing does that.
+    """
+    (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
+    sums = "".join(f"{_sha256(folder / name)}  {name}\n" for name in _files(folder))
+    (folder / SUMS_FILE).write_text(sums)
+    return Bundle(folder, _digest(sums.encode()), info)
+
+
+def _digest(sums: bytes) -> str:
+    return hashlib.sha256(sums).hexdigest()[:DIGEST_LENGTH]
+
+
+def open_bundle(folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
+    """Open a sealed bundle.
+
+    Args:
+        folder: The bundle's folder; its name is not looked at.
+        verify: Check every file against its checksum, and that none is missing or added.
+
+    Raises:
+        BundleError: It is no bundle, or it was altered; the message names the file.
+    """
+    path = Path(folder)
+    try:
+        sums = (path / SUMS_FILE).read_bytes()
+        info = BundleInfo.model_validate_json((path / INFO_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} is no model bundle: {type(error).__name__} on {INFO_FILE} or {SUMS_FILE}") from error
+    if verify:
+        _verify(path, sums.decode())
+    return Bundle(path, _digest(sums), info)
+
+
+def _verify(path: Path, sums: str) -> None:
+    expected = {name: digest for digest, name in (line.split("  ", 1) for line in sums.splitlines())}
+    found = set(_files(path))
+    if missing := expected.keys() - found:
+        raise BundleError(f"bundle {path}: {min(missing)} is missing")
+    if added := found - expected.keys():
+        raise BundleError(f"bundle {path}: {min(added)} does not belong to it")
+    for name, digest in expected.items():
+        if _sha256(path / name) != digest:
+            raise BundleError(f"bundle {path}: {name} was altered since it was sealed")

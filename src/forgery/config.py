@@ -1,0 +1,106 @@
+"""Every parameter of a training run with its default: the one place defaults stand in.
+
+The pipeline's parameters, `forgery run --config FILE --set key=value` and the documentation are all derived from
+`RunConfig`; an unknown key or a value out of range is refused with what is accepted.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from forgery.errors import InvalidConfig
+from forgery.picture import DEFAULT_LIMITS
+from forgery.promotion import PromotionRule
+from forgery.recipes.ela import ElaRecipe
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Options(BaseModel):
+    """A frozen group of parameters that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Validate plain values, as they come from YAML, the command line or a pipeline parameter.
+
+        Raises:
+            InvalidConfig: One sentence per wrong key, each with what is accepted.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise InvalidConfig("; ".join(_explain(cls, dict(problem)) for problem in error.errors())) from error
+
+
+def _explain(options: type[BaseModel], problem: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown parameter {key!r}; known: {', '.join(options.model_fields)}"
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]} (got {problem['input']!r})"
+
+
+class DataOptions(Options):
+    """How pictures are read, limited and split."""
+
+    layout: Literal["auto", "casia", "folders", "manifest"] = Field(
+        "auto", description="How labels are told: CASIA file names, class folders, a CSV or JSONL manifest."
+    )
+    classes: dict[str, Literal["authentic", "forged"]] = Field(
+        {}, description="Folder name to label, for class folders with names that are not known."
+    )
+    sample_limit: int = Field(
+        0, ge=0, description="Use at most so many pictures, whole groups, for quick runs; 0: all."
+    )
+    test_fraction: Fraction = Field(0.2, description="Part of the pictures, by groups, that only evaluation sees.")
+    validation_fraction: Fraction = Field(0.2, description="Part for early stopping, calibration and the threshold.")
+    max_bytes: int = Field(DEFAULT_LIMITS.max_bytes, gt=0, description="Larger files are rejected and listed.")
+    max_pixels: int = Field(DEFAULT_LIMITS.max_pixels, gt=0, description="Larger pictures are rejected and listed.")
+    max_pictures: int = Field(2_000_000, gt=0, description="A source with more entries is refused.")
+    max_archive_bytes: int = Field(200_000_000_000, gt=0, description="A zip that unpacks to more is refused.")
+    shard_mb: int = Field(64, ge=1, le=1024, description="Size of the shards pictures and maps are stored in.")
+    min_class_pictures: int = Field(10, ge=2, description="Fewer accepted pictures of a class fail the run.")
+
+
+class TrainingOptions(Options):
+    """How the network is fitted."""
+
+    epochs: int = Field(30, ge=1, description="Most epochs of the last phase; early stopping usually ends it.")
+    head_epochs: int = Field(5, ge=0, description="Epochs with the pretrained backbone frozen; 0 skips the phase.")
+    batch_size: int = Field(32, ge=1, le=1024)
+    learning_rate: float = Field(1e-3, gt=0, description="Adam, for the head phase and networks from scratch.")
+    fine_tune_learning_rate: float = Field(1e-4, gt=0, description="Adam, for the unfrozen layers of a backbone.")
+    fine_tune_layers: int = Field(30, ge=0, description="Last layers of the backbone to unfreeze; 0 keeps all frozen.")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    class_weights: bool = Field(True, description="Weigh classes by inverse frequency.")
+    flips: bool = Field(True, description="Flip maps at random, left-right and up-down.")
+    crops: float = Field(0.0, ge=0, le=0.5, description="Crop maps at random by up to this part of a side.")
+    patience: int = Field(6, ge=1, description="Epochs without a better validation loss before stopping.")
+    continue_from_champion: bool = Field(False, description="Start from the weights of the model in service.")
+    cache_mb: int = Field(1024, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
+
+
+class RunConfig(Options):
+    """The parameters of the training pipeline. The places default to those of `manifests/`; `forgery run` sets local ones."""
+
+    source: str = Field(
+        "demo:",
+        description="Pictures: a folder, a zip, file://, s3://bucket/prefix or zip, kaggle:NAME, hf:NAME, or demo:[N].",
+    )
+    recipe: str = Field(ElaRecipe().name, description="Canonical name of the evidence recipe.")
+    variants: list[str] = Field(
+        [], description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85."
+    )
+    backbone: Literal["cnn", "mobilenet_v2", "efficientnet", "xception"] = Field("cnn", description="The network.")
+    weights: str = Field(
+        "", description="Start weights: empty for random, imagenet, a path or URI, or package:NAME/FILE."
+    )
+    seed: int = Field(0, ge=0, description="Seeds the split, the initial weights and the order of pictures.")
+    data: DataOptions = Field(DataOptions(), description="How pictures are read, limited and split.")
+    training: TrainingOptions = Field(TrainingOptions(), description="How the network is fitted.")
+    rule: PromotionRule = Field(PromotionRule(), description="When the challenger replaces the champion.")
+    bundles: str = Field("s3://models", description="Where bundles are published: s3://bucket/prefix or file://PATH.")
+    service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
+    tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")

@@ -1,0 +1,79 @@
+"""The image set on disk: what ingest writes and every later step reads.
+
+<image set>/
+  dataset.json      DatasetInfo: digest, counts, seed, source layout
+  manifest.jsonl    one Picture per line, sorted by digest
+  rejects.jsonl     one Reject per line: nothing is dropped silently
+  shards/*.tar      members <digest>.<extension> and, where there is one, <digest>.mask.png
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+ClassLabel = Literal["authentic", "forged"]
+
+
+class Picture(BaseModel):
+    """One accepted picture.
+
+    `digest` is the SHA-256 of its file's bytes in hexadecimal; pictures of one `group` share a source and never part
+    between splits; `shard` is the file name below `shards/`, `member` the name inside it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    label: ClassLabel
+    group: str
+    split: Split
+    name: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    manipulation: str | None = None
+    shard: str
+    member: str
+    mask_member: str | None = None
+
+
+class Reject(BaseModel):
+    """One file that was not accepted, with the reason's code and sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    reason: str
+    message: str
+
+
+class DatasetInfo(BaseModel):
+    """Summary of an image set; `digest` depends on content, labels, groups and masks only, not on names or paths."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    layout: str
+    seed: int
+    pictures: int
+    rejects: int
+    counts: dict[str, dict[str, int]]  # split -> label -> pictures
+
+
+def read_info(folder: Path) -> DatasetInfo:
+    """The summary of the image set in `folder`."""
+    return DatasetInfo.model_validate_json((folder / "dataset.json").read_bytes())
+
+
+def read_pictures(folder: Path, splits: tuple[Split, ...] = SPLITS) -> Iterator[Picture]:
+    """Rows of the manifest in order of digest, those of the named splits, one at a time."""
+    with (folder / "manifest.jsonl").open() as lines:
+        for line in lines:
+            picture = Picture.model_validate_json(line)
+            if picture.split in splits:
+                yield picture

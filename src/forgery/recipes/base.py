@@ -1,0 +1,46 @@
+"""What every kind of recipe offers."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Evidence = NDArray[np.uint8]
+
+
+class Recipe(ABC):
+    """A frozen value that holds everything that can change a pixel of the evidence.
+
+    A subclass is a frozen dataclass whose defaults are its recommended settings. Its `name` is identifier-safe
+    (`[a-z0-9_]+`) and names the model's input tensor, so a model can be fed by no other recipe.
+    """
+
+    prefix: ClassVar[str]
+    upright: bool
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The canonical text form; equal recipes have equal names."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of the evidence."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, name: str) -> Self:
+        """The recipe with that name; raises InvalidConfig and shows the accepted form."""
+
+    @abstractmethod
+    def compute(self, picture: Image.Image) -> Evidence:
+        """Evidence of a decoded RGB picture: uint8, shape `self.shape`, the same bytes on every call."""
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hexadecimal digits of the name's SHA-256."""
+        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
