@@ -83,7 +83,10 @@ class TrainingOptions(Options):
 
 
 class RunConfig(Options):
-    """The parameters of the training pipeline. The places default to those of `manifests/`; `forgery run` sets local ones."""
+    """The parameters of the training pipeline.
+
+    The places default to those of `manifests/`; `forgery run` sets local ones.
+    """
 
     source: str = Field(
         "demo:",
