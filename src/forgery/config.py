@@ -5,7 +5,7 @@ The pipeline's parameters, `forgery run --config FILE --set key=value` and the d
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +38,8 @@ class Options(BaseModel):
 def _explain(options: type[BaseModel], problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
+        for part in problem["loc"][:-1]:
+            options = cast(type[BaseModel], options.model_fields[str(part)].annotation)
         return f"unknown parameter {key!r}; known: {', '.join(options.model_fields)}"
     return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]} (got {problem['input']!r})"
 

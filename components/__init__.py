@@ -1,0 +1,12 @@
+"""KFP components: one file, one function, one step each. Envelopes around `forgery.steps`; never in an image."""
+
+from components.champion import find_champion
+from components.decide import decide
+from components.deploy import deploy
+from components.ela import compute_ela
+from components.evaluate import evaluate
+from components.ingest import ingest
+from components.train import train
+from components.validate import validate
+
+__all__ = ["compute_ela", "decide", "deploy", "evaluate", "find_champion", "ingest", "train", "validate"]

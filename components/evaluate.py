@@ -1,0 +1,48 @@
+"""Step 5: measure challenger and champion on the same test pictures."""
+
+from components.envelope import envelope
+from kfp import dsl
+
+
+@envelope
+def evaluate(
+    image_set: dsl.Input[dsl.Dataset],
+    draft: dsl.Input[dsl.Model],
+    champion: dsl.Input[dsl.Model],
+    seed: int,
+    rule: dict,
+    tracking: str,
+    bundle: dsl.Output[dsl.Model],
+    comparison: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    classification: dsl.Output[dsl.ClassificationMetrics],
+    report: dsl.Output[dsl.HTML],
+) -> None:
+    """Score challenger and champion on the same test pictures, each with its own recipe, and seal the bundle.
+
+    Args:
+        image_set: From ingest; its test split is used.
+        draft: The challenger, from training.
+        champion: The model in service.
+        seed: Seeds the bootstrap.
+        rule: The gate's rule (PromotionRule); its confidence and draws are used for the intervals.
+        tracking: MLflow tracking URI; empty for none.
+        bundle: The challenger with its metrics and model card, immutable from here on.
+        comparison: Scores of both models, picture by picture.
+        metrics: The challenger's figures; forged is the positive class.
+        classification: Its confusion matrix and ROC curve.
+        report: Figures with intervals beside champion and baselines, worst errors as pictures.
+    """
+    from pathlib import Path
+
+    from forgery.config import RunConfig
+    from forgery.steps import step
+    from forgery.steps.evaluate import evaluate as measure
+
+    with step("evaluate"):
+        paths = (Path(item.path) for item in (image_set, draft, champion, bundle, comparison, report))
+        measured = measure(*paths, RunConfig.read({"seed": seed, "rule": rule, "tracking": tracking}))
+        bundle.metadata["model_version"] = measured.model_version
+        metrics.metadata.update(measured.scalars)
+        classification.log_confusion_matrix(*measured.confusion)
+        classification.log_roc_curve(*measured.roc)

@@ -1,0 +1,25 @@
+"""Step 1: read the pictures."""
+
+from components.envelope import envelope
+from kfp import dsl
+
+
+@envelope
+def ingest(source: str, seed: int, data: dict, image_set: dsl.Output[dsl.Dataset]) -> None:
+    """Read pictures from the source and split them by source group; bytes are kept as they are, rejects are listed.
+
+    Args:
+        source: A folder, a zip, file://, s3://bucket/prefix or zip, kaggle:NAME, hf:NAME, or demo:[N].
+        seed: Seeds the split and the sample.
+        data: Options of reading and splitting (DataOptions).
+        image_set: Pictures in shards, their manifest, and the list of rejects.
+    """
+    from pathlib import Path
+
+    from forgery.config import DataOptions
+    from forgery.dataset.ingest import ingest as read_pictures
+    from forgery.steps import step
+
+    with step("ingest"):
+        info = read_pictures(source, Path(image_set.path), DataOptions.read(data), seed)
+        image_set.metadata.update(digest=info.digest, pictures=info.pictures, rejects=info.rejects)

@@ -1,0 +1,43 @@
+"""Step 4: train the challenger."""
+
+from components.envelope import envelope
+from kfp import dsl
+
+
+@envelope
+def train(
+    evidence_set: dsl.Input[dsl.Dataset],
+    champion: dsl.Input[dsl.Model],
+    backbone: str,
+    weights: str,
+    seed: int,
+    training: dict,
+    tracking: str,
+    run_id: str,
+    draft: dsl.Output[dsl.Model],
+    curves: dsl.Output[dsl.HTML],
+) -> None:
+    """Train the challenger on evidence maps, calibrate it and choose its threshold on the validation pictures.
+
+    Args:
+        evidence_set: From the ELA step.
+        champion: Start weights, where training.continue_from_champion is set.
+        backbone: cnn, mobilenet_v2, efficientnet or xception.
+        weights: Start weights: empty for random, imagenet, a path or URI, or package:NAME/FILE.
+        seed: Seeds the initial weights and the order of pictures.
+        training: How the network is fitted (TrainingOptions).
+        tracking: MLflow tracking URI; empty for none.
+        run_id: Of the pipeline run, kept in the model's lineage.
+        draft: The model, not yet evaluated.
+        curves: Loss and metrics by epoch.
+    """
+    from pathlib import Path
+
+    from forgery.config import RunConfig
+    from forgery.steps import step
+    from forgery.steps.train import train as fit
+
+    with step("train"):
+        config = RunConfig.read({"backbone": backbone, "weights": weights, "seed": seed, "training": training})
+        paths = (Path(artifact.path) for artifact in (evidence_set, champion, draft, curves))
+        draft.metadata.update(fit(*paths, config, tracking, run_id))

@@ -1,0 +1,1 @@
+"""Pipelines: wiring only. Compiled YAML stands beside them, and is what runs, here and on the cluster."""

@@ -1,0 +1,150 @@
+"""Run a compiled pipeline on this machine: the YAML that ships, under `kfp.local`, each step a process of its own."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from forgery.errors import ForgeryError
+from forgery.steps.frame import FAILURE_FILE_VARIABLE
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_STARTED = re.compile(r"Executing task '(?P<task>[^']+)'")
+_FINISHED = re.compile(r"Task '(?P<task>[^']+)' finished with status (?P<status>\w+)")
+
+
+class RunFailed(ForgeryError):
+    """A step failed; the message is its last clear line."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a watcher is told while a pipeline runs."""
+
+    kind: Literal["started", "message", "finished"]
+    task: str
+    text: str = ""  # of a message; SUCCESS or FAILURE of a finished task
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """Where a finished run left its artifacts: `<folder>/<task>/<artifact>`."""
+
+    folder: Path
+    log: Path
+
+    def ran(self, task: str) -> bool:
+        """Whether the task was executed, as opposed to skipped by a condition."""
+        return (self.folder / task).is_dir()
+
+    def artifact(self, task: str, name: str) -> Path:
+        """Path of an output artifact."""
+        return self.folder / task / name
+
+
+def run_locally(
+    compiled: Path, parameters: Mapping[str, Any], root: Path, watch: Callable[[Event], None] = lambda _: None
+) -> LocalRun:
+    """Execute a compiled pipeline with its steps as processes of this Python.
+
+    Args:
+        compiled: The pipeline's YAML.
+        parameters: Values for its parameters; the others keep the YAML's defaults.
+        root: A new folder for this run: artifacts and `run.log`.
+        watch: Called on this thread with every event.
+
+    Raises:
+        RunFailed: A step failed.
+    """
+    from kfp import components, local
+
+    root.mkdir(parents=True)
+    log, failure = root / "run.log", root / "failure.txt"
+    with warnings.catch_warnings(), _environment({FAILURE_FILE_VARIABLE: str(failure)}), log.open("w") as lines:
+        warnings.simplefilter("ignore")  # resources and display names mean nothing to the local runner
+        local.init(
+            local.SubprocessRunner(use_venv=False), pipeline_root=str(root), workspace_root=str(root / "workspace")
+        )
+        pipeline = components.load_component_from_file(str(compiled))
+        with contextlib.redirect_stdout(_Listener(lines, watch)):
+            try:
+                pipeline(**parameters)
+            except RuntimeError as error:
+                raise RunFailed(_cause(failure, log, error)) from None
+    return LocalRun(next(path for path in root.iterdir() if path.is_dir() and path.name != "workspace"), log)
+
+
+def _cause(failure: Path, log: Path, error: RuntimeError) -> str:
+    line = failure.read_text().strip() if failure.exists() else _COLOUR.sub("", str(error))
+    return f"{line} (log: {log})"
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    # The steps' python3 must find the library; TensorFlow's banner says nothing to anybody.
+    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "2", **values})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+class _Listener(io.TextIOBase):
+    """Takes what the local runner prints: all of it goes to the log, events go to the watcher."""
+
+    def __init__(self, log: TextIO, watch: Callable[[Event], None]) -> None:
+        self._log = log
+        self._watch = watch
+        self._rest = ""
+        self._task = ""
+        self._started = 0.0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._take(_COLOUR.sub("", line))
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+    def _take(self, line: str) -> None:
+        self._log.write(line + "\n")
+        self._log.flush()
+        if match := _STARTED.search(line):
+            self._task, self._started = match["task"], time.monotonic()
+            self._watch(Event("started", self._task))
+        elif match := _FINISHED.search(line):
+            self._watch(Event("finished", match["task"], match["status"], time.monotonic() - self._started))
+        elif message := _step_message(line):
+            self._watch(Event("message", self._task, message))
+
+
+def _step_message(line: str) -> str | None:
+    if not line.lstrip().startswith('{"time"'):
+        return None
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(line)["message"])
+    return None
+
+
+def quiet_runner() -> None:
+    """Keep kfp's own warnings about local runs off the terminal; they are in the log."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", category=FutureWarning, module="kfp")

@@ -1,0 +1,33 @@
+"""What every task needs of its pod on Kubernetes; the local runner ignores it."""
+
+from typing import Any
+
+from kfp import kubernetes
+
+# The numeric user of the images: `run_as_non_root` hangs on an image whose user is a name.
+POD_USER = 10001
+# Secret and ConfigMap of manifests/base/storage: the bucket's key, and its address.
+BUCKET_SECRET = "forgery-bucket"  # noqa: S105
+BUCKET_CONFIG = "forgery-bucket"
+
+
+def in_pod(task: Any, title: str, cpu: str, memory: str, timeout_s: int) -> Any:
+    """Give a task its display name, resources, an own time limit, a non-root user and a writable /tmp alone.
+
+    A missing image or secret never ends a task by itself, hence the time limit on each. Retries of network calls are
+    the step's own: the backend does not retry a step that fails.
+    """
+    task.set_display_name(title).set_caching_options(False)
+    task.set_cpu_request(cpu).set_memory_request(memory).set_memory_limit(memory)
+    kubernetes.set_timeout(task, timeout_s)
+    kubernetes.set_security_context(task, run_as_user=POD_USER, run_as_group=POD_USER, run_as_non_root=True)
+    # The one place a step may write, so that an administrator's read-only root works; the images set HOME to it.
+    return kubernetes.empty_dir_mount(task, volume_name="tmp", mount_path="/tmp")  # noqa: S108
+
+
+def with_bucket(task: Any) -> Any:
+    """Let a task reach the bucket; keys come from the Secret, never from parameters, which are logged and kept."""
+    keys = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    places = {name: name for name in ("AWS_ENDPOINT_URL", "AWS_REGION")}
+    kubernetes.use_secret_as_env(task, BUCKET_SECRET, keys, optional=True)
+    return kubernetes.use_config_map_as_env(task, BUCKET_CONFIG, places, optional=True)

@@ -1,0 +1,74 @@
+"""The training pipeline: from pictures to a model in service, or to the reason why not."""
+
+from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, train, validate
+from forgery.config import RunConfig
+from kfp import dsl
+from pipelines.pod import in_pod, with_bucket
+
+_DEFAULT = RunConfig()
+_DATA = _DEFAULT.data.model_dump()
+_TRAINING = _DEFAULT.training.model_dump()
+_RULE = _DEFAULT.rule.model_dump()
+
+
+@dsl.pipeline(name="forgery-training", display_name="Forgery detector: train, prove, deploy")
+def training(
+    source: str = _DEFAULT.source,
+    recipe: str = _DEFAULT.recipe,
+    variants: list = _DEFAULT.variants,
+    backbone: str = _DEFAULT.backbone,
+    weights: str = _DEFAULT.weights,
+    seed: int = _DEFAULT.seed,
+    data: dict = _DATA,
+    training: dict = _TRAINING,
+    rule: dict = _RULE,
+    bundles: str = _DEFAULT.bundles,
+    service: str = _DEFAULT.service,
+    tracking: str = _DEFAULT.tracking,
+):
+    images = ingest(source=source, seed=seed, data=data)
+    with_bucket(in_pod(images, "Ingest pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600))
+
+    valid = validate(image_set=images.outputs["image_set"], data=data)
+    in_pod(valid, "Validate data", cpu="1", memory="2Gi", timeout_s=3600)
+
+    maps = compute_ela(image_set=images.outputs["image_set"], recipe=recipe, variants=variants, data=data)
+    in_pod(maps.after(valid), "Compute ELA", cpu="2", memory="2Gi", timeout_s=4 * 3600)
+
+    champion = find_champion(service=service)
+    with_bucket(in_pod(champion, "Find champion", cpu="250m", memory="512Mi", timeout_s=900))
+
+    fitted = train(
+        evidence_set=maps.outputs["evidence_set"],
+        champion=champion.outputs["champion"],
+        backbone=backbone,
+        weights=weights,
+        seed=seed,
+        training=training,
+        tracking=tracking,
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+    )
+    with_bucket(in_pod(fitted, "Train challenger", cpu="2", memory="6Gi", timeout_s=24 * 3600))
+
+    measured = evaluate(
+        image_set=images.outputs["image_set"],
+        draft=fitted.outputs["draft"],
+        champion=champion.outputs["champion"],
+        seed=seed,
+        rule=rule,
+        tracking=tracking,
+    )
+    in_pod(measured, "Evaluate both", cpu="2", memory="4Gi", timeout_s=4 * 3600)
+
+    gate = decide(comparison=measured.outputs["comparison"], rule=rule)
+    in_pod(gate, "Decide", cpu="250m", memory="512Mi", timeout_s=900)
+
+    with dsl.If(gate.outputs["Output"] == True, name="promoted"):  # noqa: E712 - KFP builds the condition from the comparison
+        rolled_out = deploy(
+            bundle=measured.outputs["bundle"],
+            champion=champion.outputs["champion"],
+            bundles=bundles,
+            service=service,
+            tracking=tracking,
+        )
+        with_bucket(in_pod(rolled_out, "Deploy", cpu="1", memory="2Gi", timeout_s=1800))
