@@ -1,0 +1,64 @@
+# Every step of development and of continuous integration is a target here: `make help`.
+# Set-up needs Python 3.11 or 3.12 and nothing else; PYTHON=/path/to/python3.12 names one.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+PYTHON ?=
+export PYTHON
+# TensorFlow's informational lines hide everybody else's.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+VERSION := 0.1.0
+REGISTRY ?= localhost
+CONTAINER_TOOL ?= $(shell command -v docker 2>/dev/null || command -v podman 2>/dev/null)
+# What builds an image: takes --file, --target, --build-arg, --tag and the context, as docker and podman do.
+CONTAINER_BUILD ?= $(CONTAINER_TOOL) build
+PYTEST_OPTIONS ?=
+
+.PHONY: help setup demo test test-fast test-cluster verify format lint typecheck arch compile manifests images bench \
+	serve ui docs lock clean
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Make .venv from the lock (every target does, when it is not current)
+	@python=$$(tools/find_python.sh) && "$$python" -m tools.setup_environment
+
+demo: setup  ## Train, promote, serve, predict and roll back on demo pictures, offline
+	@$(BIN)/forgery demo
+
+serve: setup  ## Serve the model in service here, over REST and gRPC
+	@$(BIN)/forgery serve
+
+ui:  ## Where the pictures' evidence is to be seen
+	@echo "There is no page for pictures yet. Use: $(BIN)/forgery ela FILE -o OUT, or $(BIN)/forgery predict FILE"
+
+test: setup  ## Run all tests but those that need a cluster
+	@$(BIN)/pytest -m "not cluster" $(PYTEST_OPTIONS)
+
+test-fast: setup  ## Run the tests that train no network and start no server
+	@$(BIN)/pytest -m "not cluster and not slow" $(PYTEST_OPTIONS)
+
+test-cluster: setup  ## Run the tests that need a cluster with KServe in KUBECONFIG
+	@test -n "$$KUBECONFIG" || { echo "test-cluster: set KUBECONFIG to a cluster with KServe" >&2; exit 1; }
+	@$(BIN)/pytest -m cluster $(PYTEST_OPTIONS)
+
+format: setup  ## Format the code and sort its imports
+	@$(BIN)/ruff check --select I --fix --quiet .
+	@$(BIN)/ruff format .
+
+lint: setup  ## Check format and style
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+typecheck: setup  ## Check types, strictly
+	@$(BIN)/mypy
+	@$(BIN)/mypy tools benchmarks
+
+arch: setup  ## Check which package may import which
+	@$(BIN)/lint-imports
+
+clean:  ## Remove what builds and checks leave behind; .venv and .forgery stay
+	@rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
