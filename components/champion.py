@@ -1,7 +1,8 @@
 """Before training: which model is in service."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

@@ -1,7 +1,8 @@
 """Step 6: the gate."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

@@ -1,7 +1,8 @@
 """Step 7: bring the challenger into service."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

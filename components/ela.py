@@ -1,7 +1,8 @@
 """Step 3: compute the evidence."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

@@ -1,7 +1,8 @@
 """Step 5: measure challenger and champion on the same test pictures."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

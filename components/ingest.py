@@ -1,7 +1,8 @@
 """Step 1: read the pictures."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

@@ -1,7 +1,8 @@
 """Step 4: train the challenger."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

@@ -1,7 +1,8 @@
 """Step 2: refuse data that no honest detector can be trained on."""
 
-from components.envelope import envelope
 from kfp import dsl
+
+from components.envelope import envelope
 
 
 @envelope

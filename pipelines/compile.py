@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kfp import compiler
+
 from pipelines.training import training
 
 COMPILED = Path(__file__).parent / "compiled"
@@ -19,4 +20,7 @@ def compile_pipelines(folder: Path = COMPILED) -> list[Path]:
 
 def _compile(name: str, target: Path) -> Path:
     compiler.Compiler().compile(PIPELINES[name], str(target))
+    # kfp heads the file with comments whose order changes from process to process.
+    body = target.read_text().split("components:\n", 1)[1]
+    target.write_text(f"# Compiled from pipelines/{name}.py by `make compile`; never edited.\ncomponents:\n{body}")
     return target

@@ -1,8 +1,6 @@
 """What every task needs of its pod on Kubernetes; the local runner ignores it."""
 
-from typing import Any
-
-from kfp import kubernetes
+from kfp import dsl, kubernetes
 
 # The numeric user of the images: `run_as_non_root` hangs on an image whose user is a name.
 POD_USER = 10001
@@ -11,7 +9,7 @@ BUCKET_SECRET = "forgery-bucket"  # noqa: S105
 BUCKET_CONFIG = "forgery-bucket"
 
 
-def in_pod(task: Any, title: str, cpu: str, memory: str, timeout_s: int) -> Any:
+def in_pod(task: dsl.PipelineTask, title: str, cpu: str, memory: str, timeout_s: int) -> dsl.PipelineTask:
     """Give a task its display name, resources, an own time limit, a non-root user and a writable /tmp alone.
 
     A missing image or secret never ends a task by itself, hence the time limit on each. Retries of network calls are
@@ -25,7 +23,7 @@ def in_pod(task: Any, title: str, cpu: str, memory: str, timeout_s: int) -> Any:
     return kubernetes.empty_dir_mount(task, volume_name="tmp", mount_path="/tmp")  # noqa: S108
 
 
-def with_bucket(task: Any) -> Any:
+def with_bucket(task: dsl.PipelineTask) -> dsl.PipelineTask:
     """Let a task reach the bucket; keys come from the Secret, never from parameters, which are logged and kept."""
     keys = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     places = {name: name for name in ("AWS_ENDPOINT_URL", "AWS_REGION")}

@@ -1,8 +1,10 @@
 """The training pipeline: from pictures to a model in service, or to the reason why not."""
 
+from kfp import dsl
+
 from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, train, validate
 from forgery.config import RunConfig
-from kfp import dsl
+from pipelines.description import described
 from pipelines.pod import in_pod, with_bucket
 
 _DEFAULT = RunConfig()
@@ -12,6 +14,7 @@ _RULE = _DEFAULT.rule.model_dump()
 
 
 @dsl.pipeline(name="forgery-training", display_name="Forgery detector: train, prove, deploy")
+@described(RunConfig, "From pictures to a model in service, or to the reason why not.")
 def training(
     source: str = _DEFAULT.source,
     recipe: str = _DEFAULT.recipe,
@@ -25,7 +28,7 @@ def training(
     bundles: str = _DEFAULT.bundles,
     service: str = _DEFAULT.service,
     tracking: str = _DEFAULT.tracking,
-):
+) -> None:
     images = ingest(source=source, seed=seed, data=data)
     with_bucket(in_pod(images, "Ingest pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600))
 

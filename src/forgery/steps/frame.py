@@ -77,4 +77,4 @@ def _fail(name: str, message: str) -> None:
     line = f"{name} failed: {' '.join(message.split())}"
     if path := os.environ.get(FAILURE_FILE_VARIABLE):
         Path(path).write_text(line + "\n")
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    print(line, file=sys.stderr, flush=True)
