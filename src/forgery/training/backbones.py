@@ -1,0 +1,164 @@
+"""The networks: uint8 evidence in, one logit out as the mean of a logit map.
+
+The head is a 1x1 convolution to a map of logits, and the picture's logit is that map's mean. For a linear head this is
+the same function as pooling first and one dense unit after, so nothing is lost; but each place's share in the verdict
+can be read off exactly, where Grad-CAM would only approximate it (class activation maps: Zhou et al., "Learning Deep
+Features for Discriminative Localization", CVPR 2016).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from forgery.errors import InvalidConfig
+from forgery.recipes import Recipe
+from forgery.training.export import LOGIT_MAP
+
+if TYPE_CHECKING:
+    import keras
+
+BACKBONE_LAYER = "backbone"
+_CNN_FILTERS = (16, 32, 64, 96)
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One kind of feature extractor.
+
+    Attributes:
+        build: Shape and Keras weights (None or `imagenet`) to a model from float maps to features [n, h, w, f].
+        scale: Maps 0..255 to what the network was trained on, as `value * scale + offset`.
+        offset: See `scale`.
+        min_size_px: Smallest height and width it accepts.
+        imagenet: Keras publishes ImageNet weights for it, on three channels.
+    """
+
+    build: "Callable[[Shape, str | None], keras.Model]"
+    scale: float
+    offset: float
+    min_size_px: int
+    imagenet: bool = True
+
+
+def _cnn(shape: Shape, weights: str | None) -> "keras.Model":
+    """Four blocks of convolution, batch norm, ReLU and pooling: about 90,000 weights."""
+    import keras
+
+    del weights  # there are none to have
+    inputs = keras.Input(shape)
+    features = inputs
+    for filters in _CNN_FILTERS:
+        features = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
+        features = keras.layers.BatchNormalization()(features)
+        features = keras.layers.ReLU()(features)
+        features = keras.layers.MaxPooling2D()(features)
+    return keras.Model(inputs, features)
+
+
+def _mobilenet_v2(shape: Shape, weights: str | None) -> "keras.Model":
+    import keras
+
+    return keras.applications.MobileNetV2(weights=weights, include_top=False, input_shape=shape)
+
+
+def _efficientnet(shape: Shape, weights: str | None) -> "keras.Model":
+    """EfficientNetV2-B0, with its own normalisation of 0..255 as its first layers."""
+    import keras
+
+    return keras.applications.EfficientNetV2B0(weights=weights, include_top=False, input_shape=shape)
+
+
+def _xception(shape: Shape, weights: str | None) -> "keras.Model":
+    import keras
+
+    return keras.applications.Xception(weights=weights, include_top=False, input_shape=shape)
+
+
+BACKBONES = {
+    "cnn": Backbone(_cnn, 1 / 32, 0.0, 16, imagenet=False),
+    "mobilenet_v2": Backbone(_mobilenet_v2, 1 / 127.5, -1.0, 32),
+    "efficientnet": Backbone(_efficientnet, 1.0, 0.0, 32),
+    "xception": Backbone(_xception, 1 / 127.5, -1.0, 71),
+}
+
+
+def find_backbone(name: str) -> Backbone:
+    """The backbone of that name; InvalidConfig lists the known ones."""
+    if name not in BACKBONES:
+        raise InvalidConfig(f"unknown backbone {name!r}; known: {', '.join(BACKBONES)}")
+    return BACKBONES[name]
+
+
+def build_network(
+    name: str, recipe: Recipe, dropout: float = 0.0, keras_weights: str | None = None, frozen_norm: bool = False
+) -> "keras.Model":
+    """Build an uncompiled network with random weights, or with those Keras publishes.
+
+    Args:
+        name: One of `BACKBONES`.
+        recipe: Gives the input's name and shape [H, W, C]. A pretrained backbone reads three channels; for other
+            counts a 1x1 convolution in front of it learns to mix them.
+        dropout: Part of the feature channels dropped in training, in [0, 1).
+        keras_weights: None or `imagenet`; the latter needs the network or Keras's cache.
+        frozen_norm: Batch norm keeps its stored statistics for ever, as pretrained backbones need it on small
+            batches and where it was folded into the convolutions; also turns off dropout inside the backbone.
+
+    Returns:
+        uint8 [n, H, W, C] to logits [n, 1]; its layer `backbone` is the feature extractor, `logit_map` [n, h, w, 1]
+        is what the logit is the mean of.
+
+    Raises:
+        InvalidConfig: Unknown backbone, or the recipe's maps are too small for it.
+    """
+    import keras
+
+    backbone = find_backbone(name)
+    _check_size(name, backbone, recipe)
+    inputs = keras.Input(recipe.shape, dtype="uint8", name=recipe.name)
+    scaled = keras.layers.Rescaling(backbone.scale, backbone.offset, name="scaling")(inputs)
+    extractor = _extractor(backbone, recipe.shape, keras_weights)
+    if extractor.input_shape[-1] != recipe.shape[-1]:
+        scaled = keras.layers.Conv2D(extractor.input_shape[-1], 1, name="channel_adapter")(scaled)
+    features = extractor(scaled, training=False) if frozen_norm else extractor(scaled)
+    features = keras.layers.SpatialDropout2D(dropout, name="dropout")(features)
+    logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP)(features)
+    logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
+    network = keras.Model(inputs, logit, name=name)
+    if frozen_norm:
+        freeze_norm(network)
+    return network
+
+
+def _extractor(backbone: Backbone, shape: Shape, keras_weights: str | None) -> "keras.Model":
+    channels = 3 if backbone.imagenet else shape[2]
+    extractor = backbone.build((shape[0], shape[1], channels), keras_weights)
+    extractor.name = BACKBONE_LAYER
+    return extractor
+
+
+def _check_size(name: str, backbone: Backbone, recipe: Recipe) -> None:
+    height, width, _ = recipe.shape
+    if min(height, width) < backbone.min_size_px:
+        raise InvalidConfig(
+            f"backbone {name} needs maps of at least {backbone.min_size_px} px, "
+            f"{recipe.name} gives {width}x{height}: choose a larger recipe or backbone=cnn"
+        )
+
+
+def freeze_norm(network: "keras.Model") -> None:
+    """Make every batch norm of the backbone keep its statistics, scale and shift."""
+    import keras
+
+    for layer in network.get_layer(BACKBONE_LAYER).layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def has_frozen_norm(network: "keras.Model") -> bool:
+    """Whether the network was built with `frozen_norm`; saved with it in `model.keras`."""
+    import keras
+
+    layers = network.get_layer(BACKBONE_LAYER).layers
+    return any(isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable for layer in layers)

@@ -1,0 +1,50 @@
+"""Fixtures that tests of several parts share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forgery.bundle import Bundle, Lineage, seal
+from forgery.decision import DecisionRule
+from forgery.recipes import parse_recipe
+
+TINY_RECIPE = "ela1_q90_gain15_32_bilinear"
+MakeBundle = Callable[..., Bundle]
+
+
+def _write_bundle(folder: Path, recipe: str, bias: float, seed: int, metrics: dict[str, float]) -> Bundle:
+    import keras
+
+    from forgery.training.backbones import build_network
+    from forgery.training.export import DRAFT_FILE, export_draft, read_draft
+
+    keras.utils.set_random_seed(seed)
+    network = build_network("cnn", parse_recipe(recipe))
+    network.get_layer("logit_map").bias.assign([bias])
+    rule = DecisionRule(threshold=0.5, band_low=0.5, band_high=0.5)
+    lineage = Lineage(dataset_digest="0" * 64, run_id=f"test-{seed}", code_version="test")
+    export_draft(network, folder, parse_recipe(recipe), 1.0, rule, "cnn", lineage)
+    info = read_draft(folder).info.model_copy(update={"metrics": metrics})
+    (folder / DRAFT_FILE).unlink()
+    (folder / "model_card.md").write_text("# A model for tests\n")
+    return seal(folder, info)
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
+    """Make a real sealed bundle with an untrained network; the same arguments give the same bundle.
+
+    Each other `recipe`, `bias` (added to every logit) or `seed` gives another digest. Do not write into its folder:
+    it is shared with other tests; copy it first.
+    """
+    made: dict[tuple[str, float, int, float], Bundle] = {}
+
+    def make(recipe: str = TINY_RECIPE, bias: float = 0.0, seed: int = 0, f1: float = 0.8) -> Bundle:
+        key = (recipe, bias, seed, f1)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("bundle") / "draft"
+            made[key] = _write_bundle(folder, recipe, bias, seed, {"f1": f1})
+        return made[key]
+
+    return make
