@@ -10,6 +10,8 @@ export PYTHON
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 VERSION := 0.1.0
+UV_VERSION := 0.13.9
+UPGRADE ?=
 REGISTRY ?= localhost
 CONTAINER_TOOL ?= $(shell command -v docker 2>/dev/null || command -v podman 2>/dev/null)
 # What builds an image: takes --file, --target, --build-arg, --tag and the context, as docker and podman do.
@@ -54,10 +56,19 @@ lint: setup  ## Check format and style
 
 typecheck: setup  ## Check types, strictly
 	@$(BIN)/mypy
-	@$(BIN)/mypy tools benchmarks
 
 arch: setup  ## Check which package may import which
 	@$(BIN)/lint-imports
+
+UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
+	--custom-compile-command "make lock"
+
+lock: setup  ## Write requirements.txt and the images' subsets of it anew (UPGRADE=--upgrade: newest versions)
+	@$(UV_COMPILE) --all-extras pyproject.toml -o requirements.txt
+	@for image in train transformer predictor; do \
+		$(UV_COMPILE) --extra $$image --constraint requirements.txt pyproject.toml -o requirements/$$image.txt || exit 1; \
+	done
+	@echo "uv==$(UV_VERSION)" | $(UV_COMPILE) - -o requirements/uv.txt
 
 clean:  ## Remove what builds and checks leave behind; .venv and .forgery stay
 	@rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

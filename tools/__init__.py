@@ -1,0 +1,1 @@
+"""Scripts of development: set-up, generated documents, checks. Nothing that runs imports them."""
