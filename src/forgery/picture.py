@@ -4,6 +4,7 @@ import io
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from forgery.errors import PictureRejected
@@ -77,6 +78,11 @@ def _check(image: Image.Image, format_name: str, limits: Limits) -> None:
         raise PictureRejected("format", f"{format_name} is not accepted; accepted are {accepted}", accepted)
     if image.width * image.height > limits.max_pixels:
         raise _too_many_pixels(str(image.width * image.height), limits)
+    if image.mode in ("I", "F"):
+        # Their range is not in the header: any scale to 8 bits would be a guess from the content.
+        raise PictureRejected(
+            "format", "32-bit and floating-point pixels are not accepted; save 8 or 16 bits a channel", "8 or 16 bits"
+        )
     try:
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     except Exception as error:  # counting a TIFF's frames walks its directories, which may be broken
@@ -100,7 +106,7 @@ def decode(encoded: bytes, limits: Limits = DEFAULT_LIMITS, upright: bool = Fals
     """Decode a file to 8-bit RGB.
 
     Grey, palette and CMYK are converted; an alpha channel is dropped, not composited, because the stored
-    colour is the evidence; 16-bit grey keeps its high byte. Stored orientation is kept, since the JPEG grid lies
+    colour is the evidence; 16-bit channels keep their high byte. Stored orientation is kept, since the JPEG grid lies
     in it, unless `upright` asks for the EXIF orientation to be applied.
 
     Args:
@@ -131,12 +137,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I;16"):
-        return image.point(lambda value: value / 256).convert("L").convert("RGB")
-    if image.mode in ("I", "F"):
-        # 16-bit PNG and TIFF open as 32-bit integers in some builds: scale by what they hold.
-        _, high = image.getextrema()
-        scale = 1 / 256 if isinstance(high, int | float) and high > 255 else 1.0
-        return image.point(lambda value: value * scale).convert("L").convert("RGB")
+        # Pillow's own conversion clips at 255 instead of scaling, and it has none for big-endian TIFF.
+        high_bytes = (np.asarray(image) >> 8).astype(np.uint8)
+        return Image.fromarray(high_bytes).convert("RGB")
     if image.mode in ("P", "PA"):
         return image.convert("RGBA").convert("RGB")
     return image.convert("RGB")

@@ -1,0 +1,114 @@
+"""S3 through the MinIO client, set up by the variables that every AWS tool reads."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import certifi
+import minio
+import urllib3
+from minio.error import InvalidResponseError, S3Error, ServerError
+
+from forgery.errors import InvalidConfig, StorageError
+
+_DEFAULT_REGION: Final = "us-east-1"
+# Three tries ride out a restart of the server; a wrong address is reported within about ten seconds.
+_RETRIES: Final = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
+_TIMEOUT: Final = urllib3.Timeout(connect=3, read=60)
+
+_CAUSES: Final = {
+    "InvalidAccessKeyId": "the access key {key} in AWS_ACCESS_KEY_ID is not known there",
+    "SignatureDoesNotMatch": "the secret in AWS_SECRET_ACCESS_KEY does not belong to access key {key}",
+    "NoSuchBucket": "there is no bucket {bucket!r}; create it or name another",
+    "NoSuchKey": "there is no object of that name",
+    "AccessDenied": "access key {key} may not do that; ask for read, list and write on the bucket",
+    "XMinioStorageFull": "the storage is full; free some space",
+}
+
+
+def _endpoint() -> str:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com"
+
+
+def _required(variable: str) -> str:
+    value = os.environ.get(variable, "")
+    if not value:
+        raise StorageError(
+            f"{variable} is not set; S3 needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL "
+            "(http://host:port) where the bucket is not on AWS"
+        )
+    return value
+
+
+def s3_client() -> minio.Minio:
+    """A client for the server in `AWS_ENDPOINT_URL` (AWS itself where that is not set).
+
+    Reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`. It is safe to share between
+    threads, not between processes. Nothing is sent yet.
+
+    Raises:
+        StorageError: A variable is missing or the address is none; the message names the variable.
+    """
+    address = urlsplit(_endpoint())
+    if address.scheme not in ("http", "https") or not address.netloc or address.path.strip("/"):
+        raise StorageError(f"AWS_ENDPOINT_URL is http://host:port or https://host; got {_endpoint()!r}")
+    return minio.Minio(
+        address.netloc,
+        access_key=_required("AWS_ACCESS_KEY_ID"),
+        secret_key=_required("AWS_SECRET_ACCESS_KEY"),
+        session_token=os.environ.get("AWS_SESSION_TOKEN") or None,
+        secure=address.scheme == "https",
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _DEFAULT_REGION,
+        http_client=urllib3.PoolManager(
+            timeout=_TIMEOUT, retries=_RETRIES, maxsize=16, cert_reqs="CERT_REQUIRED", ca_certs=_authorities()
+        ),
+    )
+
+
+def _authorities() -> str:
+    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or certifi.where()
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI: `s3://bucket/a/b` gives `("bucket", "a/b")`; the key may be empty.
+
+    Raises:
+        InvalidConfig: It is no S3 URI.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise InvalidConfig(f"an S3 address is s3://bucket/prefix; got {uri!r}")
+    return bucket, key
+
+
+@contextmanager
+def s3_errors(what: str) -> Iterator[None]:
+    """Turn whatever the client raises into one sentence.
+
+    Args:
+        what: What is being read or written, e.g. the URI; the message starts with it.
+
+    Raises:
+        StorageError: Wrong key, secret, bucket or right, or no answer at the address.
+    """
+    try:
+        yield
+    except S3Error as error:
+        # A HEAD request has no body: MinIO's client then tells a missing object from its status alone.
+        cause = _CAUSES.get(error.code or "", "the server says {code}: {message}").format(
+            key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
+            bucket=error.bucket_name or "",
+            code=error.code,
+            message=error.message,
+        )
+        raise StorageError(f"{what} at {_endpoint()}: {cause}") from error
+    except (urllib3.exceptions.HTTPError, ServerError, InvalidResponseError, ConnectionError) as error:
+        raise StorageError(
+            f"{what}: no S3 answer at {_endpoint()} ({type(error).__name__}); check AWS_ENDPOINT_URL and the network"
+        ) from error
+    except ValueError as error:
+        # The client checks names itself, e.g. a bucket with capitals.
+        raise StorageError(f"{what}: {error}") from error
