@@ -8,7 +8,9 @@
 """
 
 import json
+import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,13 +112,28 @@ def _served(network: "keras.Model", recipe: Recipe, temperature: float) -> "tf.t
 
 
 def _save_network(network: "keras.Model", path: Path) -> None:
-    """Save `model.keras` without the dates Keras puts in, so that equal networks give equal bytes."""
+    """Save `model.keras` without dates and memory addresses, so that equal networks give equal bytes."""
     dated = path.with_name(f"dated-{path.name}")
     network.save(dated)
     with zipfile.ZipFile(dated) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
-            content = source.read(name)
-            if name == "metadata.json":
-                content = json.dumps(json.loads(content) | {"date_saved": ""}, sort_keys=True).encode()
-            target.writestr(zipfile.ZipInfo(name), content)
+            normal = _NORMALISERS.get(name, bytes)
+            target.writestr(zipfile.ZipInfo(name), normal(source.read(name)))
     dated.unlink()
+
+
+def _without_date(metadata: bytes) -> bytes:
+    return json.dumps(json.loads(metadata) | {"date_saved": ""}, sort_keys=True).encode()
+
+
+def _without_addresses(config: bytes) -> bytes:
+    """Number shared objects by first appearance; Keras numbers them by where they lie in memory."""
+    numbers: dict[bytes, int] = {}
+    return re.sub(
+        rb'("shared_object_id": )(\d+)',
+        lambda found: found[1] + str(numbers.setdefault(found[2], len(numbers))).encode(),
+        config,
+    )
+
+
+_NORMALISERS: dict[str, Callable[[bytes], bytes]] = {"metadata.json": _without_date, "config.json": _without_addresses}
