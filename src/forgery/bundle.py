@@ -91,10 +91,11 @@ def seal(folder: Path, info: BundleInfo) -> Bundle:
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
     sums = "".join(f"{_sha256(folder / name)}  {name}\n" for name in _files(folder))
     (folder / SUMS_FILE).write_text(sums)
-    return Bundle(folder, _digest(sums.encode()), info)
+    return Bundle(folder, sums_digest(sums.encode()), info)
 
 
-def _digest(sums: bytes) -> str:
+def sums_digest(sums: bytes) -> str:
+    """The digest of the bundle whose `SHA256SUMS` holds these bytes."""
     return hashlib.sha256(sums).hexdigest()[:DIGEST_LENGTH]
 
 
@@ -116,7 +117,7 @@ def open_bundle(folder: str | os.PathLike[str], verify: bool = True) -> Bundle:
         raise BundleError(f"{path} is no model bundle: {type(error).__name__} on {INFO_FILE} or {SUMS_FILE}") from error
     if verify:
         _verify(path, sums.decode())
-    return Bundle(path, _digest(sums), info)
+    return Bundle(path, sums_digest(sums), info)
 
 
 def _verify(path: Path, sums: str) -> None:

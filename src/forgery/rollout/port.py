@@ -44,16 +44,18 @@ class InferenceServices(Protocol):
     def read(self) -> ServiceState:
         """The state asked for now. Raises ServiceUnavailable."""
 
-    def swap(self, expected: ServiceState, storage_uri: str) -> None:
-        """Set `storageUri` if it is still what `expected` says, atomically.
+    def swap(self, expected: ServiceState, storage_uri: str | None) -> None:
+        """Set `storageUri` (None: remove it) if it is still what `expected` says, atomically.
 
-        Raises DeployConflict, naming what is there now, and ServiceUnavailable.
+        Nothing is changed where it says `storage_uri` already, so that a swap can be asked for again when its answer
+        was lost. Raises DeployConflict, naming what is there now, and ServiceUnavailable.
         """
 
     def wait_served(self, storage_uri: str, model_version: str, timeout_s: float) -> str:
         """Wait until the endpoint itself answers with `model_version`; returns one sentence on what was seen.
 
-        Raises DeployFailed with the cause (a missing object, a crash, ...) as soon as it is known, or at the timeout.
+        Raises DeployFailed with the cause (a missing object, a crash, ...) as soon as it is known, or at the timeout;
+        DeployConflict when somebody else sets another `storageUri` meanwhile; ServiceUnavailable.
         """
 
     def history(self) -> list[Revision]:
@@ -63,4 +65,4 @@ class InferenceServices(Protocol):
         """Append a revision; its number is chosen here (last + 1) and returned."""
 
     def prune(self, keep: int) -> list[Revision]:
-        """Forget all but the newest `keep` revisions, never one whose bundle is in service; returns those forgotten."""
+        """Forget what `revisions.forgettable` says; returns those forgotten. Their bundles stay where they are."""
