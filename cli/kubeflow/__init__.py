@@ -1,0 +1,1 @@
+"""Upload, submit, schedule and watch the pipelines on a Kubeflow Pipelines server."""
