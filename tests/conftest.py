@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forgery.bundle import Bundle, Lineage, seal
+from forgery.bundle import Bundle, BundleInfo, Lineage, seal
 from forgery.decision import DecisionRule
 from forgery.recipes import parse_recipe
 
@@ -46,5 +46,21 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
             folder = tmp_path_factory.mktemp("bundle") / "draft"
             made[key] = _write_bundle(folder, recipe, bias, seed, {"f1": f1})
         return made[key]
+
+    return make
+
+
+@pytest.fixture
+def make_light_bundle(tmp_path: Path) -> Callable[[str], Bundle]:
+    """Seal a bundle with no network in it, for tests that move bundles about; its digest depends on the name given."""
+
+    def make(name: str) -> Bundle:
+        folder = tmp_path / "drafts" / name
+        (folder / "saved_model").mkdir(parents=True, exist_ok=True)
+        (folder / "saved_model" / "saved_model.pb").write_text(name)
+        rule = DecisionRule(threshold=0.5, band_low=0.5, band_high=0.5)
+        lineage = Lineage(dataset_digest="0" * 64, run_id=name, code_version="test")
+        info = BundleInfo(recipe=TINY_RECIPE, backbone="cnn", temperature=1.0, decision=rule, lineage=lineage)
+        return seal(folder, info)
 
     return make
