@@ -6,7 +6,8 @@ from components.deploy import deploy
 from components.ela import compute_ela
 from components.evaluate import evaluate
 from components.ingest import ingest
+from components.rollback import rollback
 from components.train import train
 from components.validate import validate
 
-__all__ = ["compute_ela", "decide", "deploy", "evaluate", "find_champion", "ingest", "train", "validate"]
+__all__ = ["compute_ela", "decide", "deploy", "evaluate", "find_champion", "ingest", "rollback", "train", "validate"]

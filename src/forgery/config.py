@@ -109,3 +109,11 @@ class RunConfig(Options):
     bundles: str = Field("s3://models", description="Where bundles are published: s3://bucket/prefix or file://PATH.")
     service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
     tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")
+
+
+class RollbackConfig(Options):
+    """The parameters of the rollback pipeline; its places are those of training."""
+
+    to: int = Field(0, ge=0, description="Revision to go back to; 0 for the one before.")
+    service: str = Field(RunConfig().service, description=str(RunConfig.model_fields["service"].description))
+    tracking: str = Field(RunConfig().tracking, description=str(RunConfig.model_fields["tracking"].description))

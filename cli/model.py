@@ -1,0 +1,46 @@
+"""`forgery model show` and `forgery model verify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Look at model bundles.", no_args_is_help=True)
+Where = Annotated[
+    str | None,
+    typer.Argument(help="Folder or URI of a bundle; default: the one in service.", show_default=False),
+]
+
+
+@app.command()
+def show(bundle: Where = None) -> None:
+    """Render a bundle's model card: data, numbers with intervals, limits.
+
+    Example: forgery model show
+    """
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from cli.bundles import open_named
+    from forgery.bundle import CARD_FILE
+
+    Console().print(Markdown((open_named(bundle).path / CARD_FILE).read_text()))
+
+
+@app.command()
+def verify(bundle: Where = None) -> None:
+    """Check every file of a bundle against its digest, load it, and repeat its golden request.
+
+    Example: forgery model verify .forgery/models/<digest>
+    """
+    from cli.bundles import open_named
+    from forgery.engine import Engine
+    from forgery.golden import check_golden
+
+    opened = open_named(bundle)
+    check_golden(opened, Engine(opened))
+    typer.echo(f"{opened.digest}: files, model and golden request are as sealed ({_size_mb(opened.path):.0f} MB)")
+
+
+def _size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
