@@ -21,10 +21,19 @@ def read_config(file: Path | None, assignments: list[str], places: Mapping[str, 
     Raises:
         InvalidConfig: The file cannot be read, a key is unknown or a value out of range.
     """
-    values: dict[str, Any] = {**(places or {}), **(_read_file(file) if file else {})}
+    return RunConfig.read({**(places or {}), **read_values(file, assignments)})
+
+
+def read_values(file: Path | None, assignments: list[str]) -> dict[str, Any]:
+    """What the file and the assignments say, not yet validated, without any default.
+
+    Raises:
+        InvalidConfig: The file cannot be read, or an assignment is not of the form key=value.
+    """
+    values = _read_file(file) if file else {}
     for assignment in assignments:
         _assign(values, assignment)
-    return RunConfig.read(values)
+    return values
 
 
 def _read_file(file: Path) -> dict[str, Any]:
