@@ -1,0 +1,133 @@
+"""Facts of the YAML that ships; what a person changes by accident fails here by name."""
+
+import ast
+import inspect
+
+import pytest
+import yaml
+
+import components
+from components.envelope import TRAIN_IMAGE
+from forgery import __version__
+from forgery.config import RollbackConfig, RunConfig
+from pipelines.compile import COMPILED, PIPELINES, compile_pipelines
+
+CONFIGS = {"training": RunConfig(), "rollback": RollbackConfig()}
+
+
+def load(name):
+    return list(yaml.safe_load_all((COMPILED / f"{name}.yaml").read_text()))
+
+
+@pytest.fixture(params=sorted(PIPELINES))
+def name(request):
+    return request.param
+
+
+def test_the_committed_yaml_is_what_the_wiring_compiles_to(tmp_path):
+    for path in compile_pipelines(tmp_path):
+        assert path.read_text() == (COMPILED / path.name).read_text(), "run `make compile`"
+
+
+def test_parameters_and_defaults_are_those_of_the_configuration(name):
+    parameters = load(name)[0]["root"]["inputDefinitions"]["parameters"]
+    assert {key: value["defaultValue"] for key, value in parameters.items()} == CONFIGS[name].model_dump()
+    assert len(parameters) <= 12
+
+
+def test_every_parameter_is_described(name):
+    parameters = load(name)[0]["root"]["inputDefinitions"]["parameters"]
+    fields = type(CONFIGS[name]).model_fields
+    assert {key: value["description"] for key, value in parameters.items()} == {
+        key: field.description for key, field in fields.items()
+    }
+
+
+def test_training_is_these_steps_in_this_order():
+    dag = load("training")[0]["root"]["dag"]["tasks"]
+    waits = {task: sorted(spec.get("dependentTasks", [])) for task, spec in dag.items()}
+    assert waits == {
+        "ingest": [],
+        "find-champion": [],
+        "validate": ["ingest"],
+        "compute-ela": ["ingest", "validate"],
+        "train": ["compute-ela", "find-champion"],
+        "evaluate": ["find-champion", "ingest", "train"],
+        "decide": ["evaluate"],
+        "condition-1": ["decide", "evaluate", "find-champion"],
+    }
+
+
+def test_deploy_stands_under_the_gate_and_nothing_else_does():
+    specification = load("training")[0]
+    condition = specification["root"]["dag"]["tasks"]["condition-1"]
+    assert (
+        condition["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--decide-Output'] == true"
+    )
+    assert list(specification["components"]["comp-condition-1"]["dag"]["tasks"]) == ["deploy"]
+
+
+def test_nothing_is_cached(name):
+    specification = load(name)[0]
+    dags = [specification["root"]["dag"], *(c["dag"] for c in specification["components"].values() if "dag" in c)]
+    tasks = {task: spec for dag in dags for task, spec in dag["tasks"].items() if not task.startswith("condition")}
+    assert all(spec["cachingOptions"] == {} for spec in tasks.values())
+
+
+def test_every_pod_is_bounded_and_unprivileged(name):
+    specification, platform = load(name)
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert executors.keys() == specification["deploymentSpec"]["executors"].keys()
+    for executor in executors.values():
+        assert executor["securityContext"] == {"runAsUser": "10001", "runAsGroup": "10001", "runAsNonRoot": True}
+        assert int(executor["activeDeadlineSeconds"]) > 0
+        assert executor["emptyDirMounts"] == [{"mountPath": "/tmp", "volumeName": "tmp"}]
+
+
+def test_every_step_asks_for_resources(name):
+    for executor in load(name)[0]["deploymentSpec"]["executors"].values():
+        assert {"resourceCpuRequest", "resourceMemoryRequest", "resourceMemoryLimit"} <= executor["container"][
+            "resources"
+        ].keys()
+
+
+def test_keys_come_from_secrets_and_only_where_the_bucket_is_used():
+    executors = load("training")[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {name for name, executor in executors.items() if "secretAsEnv" in executor} == {
+        "exec-ingest",
+        "exec-find-champion",
+        "exec-train",
+        "exec-deploy",
+    }
+
+
+def test_one_image_with_an_immutable_tag(name):
+    images = {e["container"]["image"] for e in load(name)[0]["deploymentSpec"]["executors"].values()}
+    assert images == {TRAIN_IMAGE}
+    assert TRAIN_IMAGE.endswith(f":{__version__}")
+
+
+def test_nothing_is_installed_at_run_time(name):
+    assert "pip install" not in (COMPILED / f"{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("component", [getattr(components, name) for name in components.__all__])
+def test_a_component_is_an_envelope(component):
+    function = ast.parse(inspect.getsource(component.python_func)).body[0]
+    body = function.body[1:]  # without the docstring
+    assert body[-1].end_lineno - body[0].lineno + 1 <= 15
+    assert all(isinstance(statement, ast.ImportFrom | ast.With) for statement in body)
+
+
+def test_a_component_explains_each_input_and_output(name):
+    specification = load(name)[0]
+    ports = {
+        f"{key}.{port}": described
+        for key, component in specification["components"].items()
+        if "executorLabel" in component
+        for side in ("inputDefinitions", "outputDefinitions")
+        for kind in component.get(side, {}).values()
+        for port, described in kind.items()
+        if port != "Output"
+    }
+    assert [port for port, described in ports.items() if not described.get("description")] == []
