@@ -1,0 +1,1 @@
+"""The InferenceService: a transformer that prepares and explains, a predictor that decides."""

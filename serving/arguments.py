@@ -1,0 +1,45 @@
+"""Flags that both server processes share; names are those that KServe's controller passes."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+from serving.limits import ServingLimits
+from serving.server import Address
+
+
+def add_server_flags(parser: argparse.ArgumentParser) -> None:
+    """Name, address, logging and limits."""
+    parser.add_argument("--model_name", default="forgery", help="Name in the URL. Default: forgery.")
+    parser.add_argument("--host", default="", help="Address to listen on. Default: all of this machine.")
+    parser.add_argument("--http_port", type=int, default=8080, help="REST. Default: 8080.")
+    parser.add_argument("--grpc_port", type=int, default=8081, help="gRPC. Default: 8081.")
+    parser.add_argument("--share_grpc_port", action="store_true", help="Let another process listen on it as well.")
+    parser.add_argument("--log_level", default=os.environ.get("FORGERY_LOG_LEVEL", "info"), help="Default: info.")
+    parser.add_argument("--docs", action="store_true", help="Offer a page to try the API at /docs.")
+    parser.add_argument("--end_with_parent", action="store_true", help="Drain and end when standard input closes.")
+    # The controller adds it by itself where containerConcurrency is set; replicas scale, workers do not.
+    parser.add_argument("--workers", type=int, choices=[1], default=1, help="Must be 1: scale by replicas.")
+    ServingLimits.add_flags(parser)
+
+
+def read_address(flags: argparse.Namespace) -> Address:
+    """Where to listen."""
+    return Address(flags.host, flags.http_port, flags.grpc_port, flags.share_grpc_port)
+
+
+def watch_parent(flags: argparse.Namespace) -> None:
+    """With `--end_with_parent`, end like on SIGTERM once the other end of standard input is gone.
+
+    The kernel closes a pipe whatever its owner dies of, so this holds for `kill -9` too, and on every system.
+    """
+    if flags.end_with_parent:
+        threading.Thread(target=_end_at_end_of_input, daemon=True).start()
+
+
+def _end_at_end_of_input() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,35 @@
+"""What Prometheus reads on `/metrics`; every label has a small, fixed set of values."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# From a bare gRPC hop (1 ms) to the default time limit (30 s).
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+REQUESTS = Counter("forgery_requests_total", "Inference requests answered.", ("protocol", "code"))
+REQUEST_SECONDS = Histogram("forgery_request_seconds", "Inference requests, whole.", ("protocol",), buckets=_SECONDS)
+STAGE_SECONDS = Histogram("forgery_stage_seconds", "Parts of a request.", ("stage",), buckets=_SECONDS)
+REFUSALS = Counter("forgery_refusals_total", "Requests refused.", ("reason",))
+INSIDE = Gauge("forgery_requests_inside", "Inference requests being answered or waiting.")
+PICTURES = Counter("forgery_pictures_total", "Pictures scored, by verdict.", ("label",))
+SCORES = Histogram("forgery_probability_forged", "Scores given.", buckets=tuple(step / 10 for step in range(1, 11)))
+MODEL = Gauge("forgery_model_info", "1 for the model that answers.", ("model_version", "recipe"))
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Time one stage: `evidence`, `hop`, `inference` or `explain`."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        STAGE_SECONDS.labels(name).observe(time.perf_counter() - start)
+
+
+def serve_model(model_version: str, recipe: str) -> None:
+    """Say which model answers from now on; the one before disappears from the metric."""
+    MODEL.clear()
+    MODEL.labels(model_version, recipe).set(1)

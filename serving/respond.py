@@ -1,0 +1,53 @@
+"""Answers in the v2 protocol's form, and as plain records."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from serving import metrics
+from serving.outputs import Output
+from serving.sdk import InferOutput, InferRequest, InferResponse
+
+
+def respond(
+    model_name: str, request: InferRequest, model_version: str, outputs: Sequence[Output], columns: Mapping[str, Any]
+) -> InferResponse:
+    """A v2 response of some columns; one value a picture, text or bytes in a list, numbers in an array."""
+    raw = request.use_binary_outputs
+    tensors = []
+    for output in outputs:
+        column = columns[output.name]
+        data = column if isinstance(column, np.ndarray) else np.array(column, dtype=np.object_)
+        tensor = InferOutput(output.name, list(data.shape), output.datatype)
+        if raw or isinstance(column, np.ndarray):
+            tensor.set_data_from_numpy(data, binary_data=raw)
+        else:
+            tensor.data = column
+        tensors.append(tensor)
+    return InferResponse(request.id or "", model_name, tensors, model_version=model_version, use_binary_outputs=raw)
+
+
+def count_verdicts(columns: Mapping[str, Any]) -> None:
+    """Count labels and scores for Prometheus."""
+    for label, probability in zip(columns["label"], columns["probability_forged"], strict=True):
+        metrics.PICTURES.labels(label).inc()
+        metrics.SCORES.observe(float(probability))
+
+
+def as_records(response: InferResponse) -> list[dict[str, Any]]:
+    """One object a picture, for answers in plain JSON; pictures are base64 text, `image_info` an object."""
+    records: list[dict[str, Any]] = [{} for _ in range(response.outputs[0].shape[0])]
+    for tensor in response.outputs:
+        values = tensor.as_numpy().tolist()
+        for record, value in zip(records, values, strict=True):
+            record[tensor.name] = _plain(tensor.name, value)
+    return records
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "image_info":
+        return orjson.loads(value)
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value

@@ -1,0 +1,255 @@
+"""The transformer: pictures in, verdicts and explanations out; the predictor names the recipe."""
+
+import argparse
+import asyncio
+import base64
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgery.errors import ForgeryError, PictureRejected
+from forgery.picture import read_header
+from forgery.recipes import Evidence, Recipe, evidence
+from serving import journal, metrics
+from serving.arguments import add_server_flags, read_address, watch_parent
+from serving.detect import detect_router
+from serving.explain import MAKERS, Subject
+from serving.limits import ServingLimits
+from serving.outputs import ACTIVATION_MAP, EXPLANATIONS, TRANSFORMER_OUTPUTS, VERDICT, Output, choose, names
+from serving.refusal import Reason, Refusal, of_picture
+from serving.respond import count_verdicts, respond
+from serving.sdk import InferRequest, InferResponse
+from serving.server import HardenedModelServer, VersionedModel
+from serving.upstream import Scores, Upstream, WrongRecipe, unusable
+from serving.v1 import predict_router
+from serving.v2 import read_elements
+
+logger = logging.getLogger(__name__)
+
+INPUT = "image"
+# A rollout changes the recipe once; a second change within one request is a rollback that raced it.
+_RECIPE_CHANGES = 3
+
+
+@dataclass(frozen=True)
+class Question:
+    """A valid request: files within the limits, and the outputs wanted."""
+
+    request: InferRequest
+    pictures: tuple[bytes, ...]
+    outputs: tuple[Output, ...]
+    deadline: float
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the request's time is up."""
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A question with its evidence, uint8 [n, H, W, C]."""
+
+    question: Question
+    recipe: Recipe
+    evidence: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The predictor's answer to what was prepared, recipe and model of the same bundle."""
+
+    prepared: Prepared
+    scores: Scores
+
+
+class Transformer(VersionedModel):
+    """Evidence for the predictor, explanations for people."""
+
+    def __init__(self, name: str, upstream: Upstream, limits: ServingLimits) -> None:
+        """Answer under `name`, with the model behind `upstream`."""
+        super().__init__(name)
+        self._upstream = upstream
+        self._limits = limits
+        # As many threads as pictures may be open at once: memory is bounded by this, not by who asks.
+        self._decoders = ThreadPoolExecutor(limits.decoders, "decode")
+        self.ready = True
+
+    async def healthy(self) -> bool:
+        """Whether a picture would be answered now."""
+        return await self._upstream.ready()
+
+    async def versions(self) -> list[str]:
+        """Versions that answer now; empty while none does."""
+        try:
+            return await self._upstream.versions(timeout_s=1)
+        except Refusal:
+            return []
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """One input: whole files."""
+        return [{"name": INPUT, "datatype": "BYTES", "shape": [-1]}]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Everything `outputs` may name."""
+        return [output.metadata for output in TRANSFORMER_OUTPUTS]
+
+    async def preprocess(self, payload: InferRequest, headers: Mapping[str, str] | None = None) -> Prepared:
+        """Check every picture, then compute the evidence that the predictor asks for. Raises Refusal."""
+        question = await self._read(payload)
+        recipe = await self._upstream.recipe(question.seconds_left)
+        return await self._prepare(question, recipe)
+
+    async def predict(self, payload: Prepared, headers: Mapping[str, str] | None = None) -> Scored:
+        """Have it scored; if another model came meanwhile, prepare what that one wants. Raises Refusal."""
+        question, prepared = payload.question, payload
+        wanted = names(VERDICT) + ((ACTIVATION_MAP.name,) if _activation_needed(question) else ())
+        for _ in range(_RECIPE_CHANGES):
+            try:
+                with metrics.stage("hop"):
+                    left = question.seconds_left
+                    scores = await self._upstream.score(prepared.recipe, prepared.evidence, wanted, left)
+                journal.note(model_version=scores.model_version, labels=scores.columns["label"])
+                return Scored(prepared, scores)
+            except WrongRecipe:
+                recipe = await self._upstream.recipe(question.seconds_left, refresh=True)
+                if recipe == prepared.recipe:
+                    break
+                prepared = await self._prepare(question, recipe)
+        raise unusable()
+
+    async def postprocess(self, result: Scored, headers: Mapping[str, str] | None = None) -> InferResponse:
+        """Add the explanations asked for and answer in the order asked for."""
+        question = result.prepared.question
+        columns = dict(result.scores.columns)
+        for output in question.outputs:
+            if output in EXPLANATIONS:
+                columns[output.name] = await self._explain(result, output)
+        count_verdicts(columns)
+        return respond(self.name, question.request, result.scores.model_version, question.outputs, columns)
+
+    async def _read(self, payload: InferRequest) -> Question:
+        deadline = time.monotonic() + self._limits.request_timeout_s
+        outputs = choose([each.name for each in payload.request_outputs or ()], TRANSFORMER_OUTPUTS)
+        pictures = await self._in_thread(read_pictures, payload, self._limits)
+        return Question(payload, pictures, outputs, deadline)
+
+    async def _prepare(self, question: Question, recipe: Recipe) -> Prepared:
+        with metrics.stage("evidence"):
+            maps = await self._for_each(partial(self._evidence, recipe), enumerate(question.pictures))
+        return Prepared(question, recipe, np.stack(maps))
+
+    def _evidence(self, recipe: Recipe, numbered: tuple[int, bytes]) -> Evidence:
+        index, picture = numbered
+        try:
+            return evidence(picture, recipe, self._limits.picture)
+        except PictureRejected as error:
+            raise of_picture(error, index) from error
+
+    async def _explain(self, result: Scored, output: Output) -> list[str] | list[bytes]:
+        prepared, activations = result.prepared, result.scores.columns.get(ACTIVATION_MAP.name)
+        subjects = [
+            Subject(
+                picture,
+                prepared.recipe,
+                prepared.evidence[index],
+                None if activations is None else activations[index],
+                self._limits.picture,
+            )
+            for index, picture in enumerate(prepared.question.pictures)
+        ]
+        with metrics.stage("explain"):
+            made = await self._for_each(MAKERS[output.name], subjects)
+        request = prepared.question.request
+        if output.name == "image_info":
+            return [each.decode() for each in made]
+        if request.from_grpc or request.use_binary_outputs:
+            return made
+        return [base64.b64encode(each).decode("ascii") for each in made]
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, function, *arguments)
+
+    async def _for_each(self, function: Any, items: Any) -> list[Any]:
+        """Run on every item; the first failure, in the items' order, cancels what has not begun."""
+        tasks = [asyncio.ensure_future(self._in_thread(function, item)) for item in items]
+        try:
+            return [await task for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def read_pictures(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
+    """The files of a request, each checked by its header, before any is decoded. Raises Refusal."""
+    if [tensor.name for tensor in payload.inputs] != [INPUT] or payload.inputs[0].datatype != "BYTES":
+        raise Refusal(Reason.INVALID, f"send exactly one input named {INPUT!r}, of datatype BYTES", limit=INPUT)
+    tensor = payload.inputs[0]
+    shape = list(tensor.shape)
+    count = shape[0] if shape and shape[1:] in ([], [1]) else 0
+    if count < 1:
+        raise Refusal(Reason.INVALID, f"input {INPUT!r} must have shape [n], one file an element, n >= 1")
+    if count > limits.max_pictures:
+        limit = f"max_pictures={limits.max_pictures}"
+        raise Refusal(Reason.TOO_LARGE, f"{count} pictures are too many for one request", limit=limit)
+    pictures = read_elements(tensor)
+    if len(pictures) != count:
+        raise Refusal(Reason.INVALID, f"input {INPUT!r} says shape {shape} but holds {len(pictures)} elements")
+    journal.note_pictures(pictures)
+    for index, picture in enumerate(pictures):
+        _check(index, picture, limits)
+    return tuple(pictures)
+
+
+def _check(index: int, picture: bytes, limits: ServingLimits) -> None:
+    try:
+        found = read_header(picture, limits.picture).format
+        if found not in limits.accepted_formats:
+            accepted = ", ".join(limits.accepted_formats)
+            raise PictureRejected("format", f"{found} is not accepted; accepted are {accepted}", accepted)
+    except PictureRejected as error:
+        raise of_picture(error, index) from error
+
+
+def _activation_needed(question: Question) -> bool:
+    return any(output.name in ("heatmap", ACTIVATION_MAP.name) for output in question.outputs)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the transformer process; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m serving.transformer", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--predictor_host", required=True, help="HOST[:PORT] of the predictor's gRPC. Port: 80.")
+    add_server_flags(parser)
+    flags, ignored = parser.parse_known_args(arguments)
+    watch_parent(flags)
+    journal.configure_logging(flags.log_level)
+    if ignored:
+        logger.warning("flags not known here are ignored: %s", " ".join(ignored))
+    try:
+        limits = ServingLimits.read(flags)
+        upstream = Upstream(flags.predictor_host, flags.model_name)
+        model = Transformer(flags.model_name, upstream, limits)
+        HardenedModelServer(
+            model,
+            read_address(flags),
+            limits,
+            routers=[partial(predict_router, limits=limits), partial(detect_router, limits=limits)],
+            on_stop=upstream.close,
+            docs=flags.docs,
+        ).start()
+    except ForgeryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
