@@ -1,0 +1,123 @@
+"""Shards: tar files with the same bytes for the same content, written and read as streams."""
+
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from forgery.dataset.manifest import SPLITS, Picture, Split, read_pictures
+from forgery.errors import StorageError
+
+SHARD_FOLDER = "shards"
+
+
+class ShardWriter:
+    """Writes `<folder>/shards/<stem>-00000.tar` and on, starting a new one when one is full.
+
+    Members carry no time, owner or mode of this machine, so equal content gives equal files.
+    """
+
+    def __init__(self, folder: Path, stem: str, shard_mb: int) -> None:
+        """Write nothing yet; `shard_mb` is the size in megabytes after which a shard is full."""
+        self._folder = folder / SHARD_FOLDER
+        self._stem = stem
+        self._max_bytes = shard_mb * 1_000_000
+        self._tar: tarfile.TarFile | None = None
+        self._written = 0
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        """Close with the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Finish the last shard."""
+        self._close()
+
+    def add(self, members: Sequence[tuple[str, bytes]]) -> str:
+        """Append members that belong together to one shard.
+
+        Returns:
+            The shard's file name.
+        """
+        tar = self._tar if self._tar is not None and self._written < self._max_bytes else self._next()
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+            self._written += len(data)
+        # tarfile keeps a record of each member it wrote, which nobody asks for here.
+        tar.members.clear()  # type: ignore[attr-defined]
+        return f"{self._stem}-{self._count - 1:05d}.tar"
+
+    def _next(self) -> tarfile.TarFile:
+        self._close()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{self._stem}-{self._count:05d}.tar"
+        self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  - closed by _close
+        self._count += 1
+        self._written = 0
+        return self._tar
+
+    def _close(self) -> None:
+        if self._tar is not None:
+            self._tar.close()
+            self._tar = None
+
+
+def read_members(shard: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of a shard's members, in order, one in memory at a time.
+
+    Raises:
+        StorageError: The shard is missing or damaged.
+    """
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            while (info := tar.next()) is not None:
+                file = tar.extractfile(info)
+                yield info.name, file.read() if file else b""
+                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps a record of each
+    except (tarfile.TarError, FileNotFoundError) as error:
+        raise StorageError(
+            f"shard {shard} is missing or damaged ({error}); run the step that wrote it again"
+        ) from error
+
+
+def read_encoded(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tuple[Picture, bytes]]:
+    """Stream the pictures of an image set with their files' bytes, split by split, in order of digest.
+
+    Raises:
+        StorageError: A shard is missing, damaged or does not hold what the manifest says.
+    """
+    for picture, encoded, _ in _read(image_set, splits):
+        yield picture, encoded
+
+
+def read_masks(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tuple[Picture, bytes | None]]:
+    """Stream the pictures with their masks (PNG, one grey channel, 255 where forged), None where there is none."""
+    for picture, _, mask in _read(image_set, splits):
+        yield picture, mask
+
+
+def _read(image_set: Path, splits: Sequence[Split]) -> Iterator[tuple[Picture, bytes, bytes | None]]:
+    """Walk manifest and shards together: both are in order of digest within a split."""
+    for split in splits:
+        shard = ""
+        members: Iterator[tuple[str, bytes]] = iter(())
+        for picture in read_pictures(image_set, (split,)):
+            if picture.shard != shard:
+                shard = picture.shard
+                members = read_members(image_set / SHARD_FOLDER / shard)
+            encoded = _expect(members, picture.member, image_set)
+            yield picture, encoded, _expect(members, picture.mask_member, image_set) if picture.mask_member else None
+
+
+def _expect(members: Iterator[tuple[str, bytes]], name: str, image_set: Path) -> bytes:
+    found, data = next(members, ("its end", b""))
+    if found != name:
+        raise StorageError(f"image set {image_set} is damaged: {found} stands where {name} should; run ingest again")
+    return data
