@@ -9,13 +9,16 @@ export PYTHON
 # TensorFlow's informational lines hide everybody else's.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-VERSION := 0.1.0
 UV_VERSION := 0.13.9
 UPGRADE ?=
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REGISTRY ?= localhost
-CONTAINER_TOOL ?= $(shell command -v docker 2>/dev/null || command -v podman 2>/dev/null)
-# What builds an image: takes --file, --target, --build-arg, --tag and the context, as docker and podman do.
+CONTAINER_TOOL ?= $(shell command -v docker || command -v podman)
+# What builds an image; it takes --file, --target, --build-arg, --tag and a context, as docker and podman do.
 CONTAINER_BUILD ?= $(CONTAINER_TOOL) build
+# More for it, e.g. --build-arg BASE=docker.io/library/python@sha256:...
+BUILD_OPTIONS ?=
 PYTEST_OPTIONS ?=
 
 .PHONY: help setup demo test test-fast test-cluster verify format lint typecheck arch compile manifests images bench \
@@ -59,6 +62,42 @@ typecheck: setup  ## Check types, strictly
 
 arch: setup  ## Check which package may import which
 	@$(BIN)/lint-imports
+
+verify: lint typecheck arch  ## Everything a change must pass: style, types, imports, tests, generated files, manifests
+	@$(MAKE) test
+	@$(BIN)/python -m tools.check_generated
+	@$(MAKE) manifests
+
+compile: setup  ## Write pipelines/compiled/*.yaml and docs/reference/*.md anew
+	@$(BIN)/forgery compile
+	@$(BIN)/python -m tools.generate_reference
+
+manifests:  ## Render every overlay of manifests/ into build/manifests
+	@command -v kubectl >/dev/null || { echo "manifests: kubectl is needed, which has kustomize in it" >&2; exit 1; }
+	@mkdir -p build/manifests
+	@for overlay in manifests/overlays/*/; do \
+		name=$$(basename "$$overlay"); \
+		kubectl kustomize "$$overlay" > "build/manifests/$$name.yaml" || exit 1; \
+		echo "build/manifests/$$name.yaml"; \
+	done
+
+IMAGE_LABELS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
+
+images:  ## Build the three images with docker or podman (REGISTRY=, BUILD_OPTIONS=, CONTAINER_BUILD=)
+	@test -n "$(firstword $(CONTAINER_BUILD:build=))" || { echo "images: docker or podman is needed" >&2; exit 1; }
+	$(CONTAINER_BUILD) --file Dockerfile.train $(IMAGE_LABELS) $(BUILD_OPTIONS) \
+		--tag $(REGISTRY)/forgery/train-python:$(VERSION) .
+	$(CONTAINER_BUILD) --file Dockerfile.serve --target transformer $(IMAGE_LABELS) $(BUILD_OPTIONS) \
+		--tag $(REGISTRY)/forgery/transformer:$(VERSION) .
+	$(CONTAINER_BUILD) --file Dockerfile.serve --target predictor $(IMAGE_LABELS) $(BUILD_OPTIONS) \
+		--tag $(REGISTRY)/forgery/predictor:$(VERSION) .
+
+bench: setup  ## Measure, as ratios within one run, and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+docs: setup  ## Build the documentation into site/
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
 	--custom-compile-command "make lock"

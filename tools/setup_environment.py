@@ -169,9 +169,11 @@ def build(environment: Environment, lock: int) -> None:
     requirements = ("--require-hashes", "--no-deps", "-r", "requirements/uv.txt")
     installer.run("uv, which installs the rest", python, "-m", "pip", "install", "-q", "--retries", "2", *requirements)
     settings = uv_settings(installer.pip_config(), os.environ)
+    # What is built from source is built with the setuptools of the lock, its hash checked as well.
+    checked = ("--require-hashes", "--build-constraints", "requirements.txt", "--compile-bytecode")
     installer.run(
-        "the locked dependencies (1 GB to download the first time: minutes)",
-        *(uv, "pip", "sync", "--python", python, "--require-hashes", "--compile-bytecode", "requirements.txt"),
+        "the locked dependencies" + ("" if reusable else " (1 GB to download the first time: minutes)"),
+        *(uv, "pip", "sync", "--python", python, *checked, "requirements.txt"),
         extra=settings,
     )
     project = ("--no-deps", "--no-build-isolation", "--editable", ".")
