@@ -1,0 +1,194 @@
+"""An InferenceService of KServe and its history, through the Kubernetes API.
+
+The pipeline owns `storageUri` and nothing else of the object; the manifests own all the rest and leave it out. So the
+swap is a JSON patch of that one field, whose first operation tests what it replaces. No annotation is written: KServe
+copies them into every pod template, and the transformer would roll out as well.
+"""
+
+import logging
+import time
+
+from forgery.errors import DeployConflict, DeployFailed, ServiceUnavailable
+from forgery.rollout.cluster import Cluster, Document, Refused, connect_cluster
+from forgery.rollout.endpoint import AskVersion, open_endpoint
+from forgery.rollout.ledger import MANAGER, SERVICE_LABEL, Ledger
+from forgery.rollout.port import Revision, ServiceState
+from forgery.rollout.progress import cause_of_failure, hindrance, rolled_out
+from forgery.rollout.revisions import forgettable, in_service
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+# Each replica of the transformer holds a channel of its own to a pod of the predictor, and that one ends 5 s later.
+ANSWERS_IN_A_ROW = 3
+# Old pods have ended by then; whatever answers otherwise after it will go on so.
+SETTLED_S = 60.0
+# Tries where the object is changed otherwise at the same moment, e.g. by applying the manifests.
+_RACES = 10
+
+_FIELD = "/spec/predictor/model/storageUri"
+
+
+def connect(namespace: str, name: str) -> "KServeService":
+    """The InferenceService of that name in the cluster of this pod, or else of `KUBECONFIG`.
+
+    Raises:
+        ServiceUnavailable: No cluster is configured.
+    """
+    cluster = connect_cluster()
+    return KServeService(cluster, namespace, name, open_endpoint(cluster, namespace, name))
+
+
+class KServeService:
+    """See `InferenceServices` for what the methods promise."""
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str, ask_version: AskVersion) -> None:
+        """Nothing is sent until it is used."""
+        self._cluster = cluster
+        self._namespace = namespace
+        self._name = name
+        self._ask_version = ask_version
+        self._path = f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
+        self._ledger = Ledger(cluster, namespace, name)
+
+    def describe(self) -> str:
+        """`kserve:NAMESPACE/NAME`."""
+        return f"kserve:{self._namespace}/{self._name}"
+
+    def read(self) -> ServiceState:
+        """The state asked for, of the spec and not of the status."""
+        return _state(self._service())
+
+    def swap(self, expected: ServiceState, storage_uri: str | None) -> None:
+        """Compare and swap by a JSON patch that the API server carries out whole or not at all."""
+        for _ in range(_RACES):
+            found = self._service()
+            now = _state(found)
+            if now.storage_uri == storage_uri:
+                return
+            if now.storage_uri != expected.storage_uri:
+                raise DeployConflict(self._who_won(found))
+            try:
+                self._cluster.request("PATCH", self._path, _patch(now, storage_uri), {"fieldManager": MANAGER})
+            except Refused as error:
+                if error.status not in (409, 422):
+                    raise ServiceUnavailable(f"{self.describe()} refused the change: {error}") from error
+                # Somebody was faster, or the first answer was lost: what is there now tells.
+                refusal = str(error)
+            else:
+                logger.info("%s now asks for %s", self.describe(), storage_uri)
+                return
+        raise ServiceUnavailable(f"{self.describe()} refused the change {_RACES} times: {refusal}")
+
+    def wait_served(self, storage_uri: str, model_version: str, timeout_s: float) -> str:
+        """Wait until the predictor's Deployment is rolled out, and then until the endpoint answers with the version."""
+        begin = time.monotonic()
+        answers, said, settling = 0, "nothing was seen yet", None
+        while time.monotonic() - begin < timeout_s:
+            found = self._service()
+            if _state(found).storage_uri != storage_uri:
+                raise DeployConflict(self._who_won(found))
+            if self._rolled_out(found, storage_uri):
+                settling = settling or time.monotonic()
+                answers, said = self._asked(model_version, answers)
+                if answers >= ANSWERS_IN_A_ROW:
+                    return f"{self.describe()} answers with {model_version} after {time.monotonic() - begin:.0f} s"
+                if not answers and time.monotonic() - settling > SETTLED_S:
+                    raise DeployFailed(f"all pods are new, but {said}")
+            else:
+                answers, said, settling = 0, self._hindrance(storage_uri), None
+            time.sleep(POLL_S)
+        raise DeployFailed(f"not in service after {timeout_s:.0f} s: {said}")
+
+    def history(self) -> list[Revision]:
+        """All revisions kept, oldest first."""
+        return self._ledger.read(self._service())
+
+    def record(self, revision: Revision) -> Revision:
+        """Append a revision; it is deleted with the InferenceService."""
+        return self._ledger.append(self._service(), revision)
+
+    def prune(self, keep: int) -> list[Revision]:
+        """Delete the revisions that `revisions.forgettable` says."""
+        found = self._service()
+        forgotten = forgettable(self._ledger.read(found), _state(found).storage_uri, keep)
+        for revision in forgotten:
+            self._ledger.forget(revision)
+        return forgotten
+
+    def _service(self) -> Document:
+        try:
+            return self._cluster.request("GET", self._path)
+        except Refused as error:
+            hint = "apply the manifests first, or name another service"
+            raise ServiceUnavailable(f"there is no InferenceService {self.describe()} ({error}): {hint}") from error
+
+    def _rolled_out(self, found: Document, storage_uri: str) -> bool:
+        try:
+            deployment = self._cluster.request("GET", self._deployment_path())
+        except Refused as error:
+            if error.status == 404:
+                return False
+            raise ServiceUnavailable(f"{self.describe()}: its Deployment cannot be read: {error}") from error
+        return rolled_out(deployment, storage_uri)
+
+    def _deployment_path(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self._namespace}/deployments/{self._name}-predictor"
+
+    def _asked(self, model_version: str, answers: int) -> tuple[int, str]:
+        try:
+            answered = self._ask_version()
+        except ServiceUnavailable as error:
+            return 0, str(error)
+        if answered != model_version:
+            return 0, f"the endpoint answers with {answered}"
+        return answers + 1, f"the endpoint answers with {answered}"
+
+    def _hindrance(self, storage_uri: str) -> str:
+        """What the new pods wait for. Raises DeployFailed where they wait in vain."""
+        selector = f"{SERVICE_LABEL}={self._name},component=predictor"
+        pods = self._cluster.request(
+            "GET", f"/api/v1/namespaces/{self._namespace}/pods", query={"labelSelector": selector}
+        )["items"]
+        if cause := cause_of_failure(pods, storage_uri):
+            raise DeployFailed(cause)
+        return hindrance(pods, storage_uri)
+
+    def _who_won(self, found: Document) -> str:
+        uri = _state(found).storage_uri
+        try:
+            winner = in_service(self.history(), uri)
+        except ServiceUnavailable:
+            winner = None
+        by = f"revision {winner.number}, run {winner.run_id or 'unknown'}" if winner else _last_writer(found)
+        return f"{self.describe()} was changed meanwhile: it now asks for {uri or 'no model'} ({by})"
+
+
+def _state(found: Document) -> ServiceState:
+    model: Document = found["spec"].get("predictor", {}).get("model") or {}
+    return ServiceState(model.get("storageUri"), int(found["metadata"]["generation"]))
+
+
+def _patch(now: ServiceState, storage_uri: str | None) -> list[Document]:
+    """Operations that set or remove the field where the object is still in the state `now`."""
+    test: Document = {"op": "test", "path": _FIELD, "value": now.storage_uri}
+    if now.storage_uri is None:
+        # Nothing to compare yet. Generation moves with every change of the spec, and never with one of the status.
+        test = {"op": "test", "path": "/metadata/generation", "value": now.generation}
+    change: Document = {"op": "remove", "path": _FIELD}
+    if storage_uri is not None:
+        change = {"op": "add", "path": _FIELD, "value": storage_uri}
+    return [test, change]
+
+
+def _last_writer(found: Document) -> str:
+    """Who set `storageUri` last, by the API server's own records."""
+    writers = [
+        entry
+        for entry in found["metadata"].get("managedFields", [])
+        if "f:storageUri" in entry.get("fieldsV1", {}).get("f:spec", {}).get("f:predictor", {}).get("f:model", {})
+    ]
+    if not writers:
+        return "by whom is not known"
+    last = max(writers, key=lambda entry: str(entry.get("time", "")))
+    return f"by {last['manager']} at {last.get('time', 'an unknown time')}"
