@@ -8,16 +8,14 @@ import contextlib
 import hashlib
 import itertools
 import logging
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tqdm import tqdm
-
 from forgery.config import DataOptions
+from forgery.cores import available_cores
 from forgery.dataset.intake import Draft, Facts, Intake, examine, open_spool, rejected_reasons
 from forgery.dataset.labels import Labelled
 from forgery.dataset.layouts import Listing, read_layout
@@ -27,6 +25,7 @@ from forgery.dataset.sources import Entry, Source, open_source
 from forgery.dataset.split import GroupSize, assign_splits, sample_groups
 from forgery.errors import SourceError
 from forgery.picture import Limits
+from forgery.progress import track
 from forgery.writing import whole_folder
 
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ logger = logging.getLogger(__name__)
 INFO_FILE: Final = "dataset.json"
 _EXTENSIONS: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp"}
 # Decoders release the interpreter lock; more readers than cores hide the latency of a bucket.
-_READERS: Final = max(4, os.cpu_count() or 1)
+_READERS: Final = max(4, available_cores())
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -96,7 +95,7 @@ def _read_all(source: Source, pictures: Sequence[Labelled], options: DataOptions
     limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
     with ThreadPoolExecutor(_READERS) as pool:
         examined = _in_order(pool, lambda labelled: examine(source, labelled, limits), pictures)
-        for each in tqdm(examined, "reading pictures", len(pictures), unit=" pictures", disable=None):
+        for each in track(examined, len(pictures), "reading pictures"):
             intake.add(each)
 
 
@@ -156,7 +155,7 @@ def _write_pictures(
     with contextlib.ExitStack() as stack:
         writers = {split: stack.enter_context(ShardWriter(folder, split, shard_mb)) for split in SPLITS}
         manifest = stack.enter_context((folder / "manifest.jsonl").open("w"))
-        for digest, draft in tqdm(drafts, "writing shards", unit=" pictures", disable=None):
+        for digest, draft in track(drafts, len(drafts), "writing shards"):
             facts, encoded, mask = intake.read(draft)
             split = splits[canonical[draft.group]]
             picture = _picture(digest.hex(), draft, facts, split, len(encoded))
