@@ -40,6 +40,7 @@ def watch_parent(flags: argparse.Namespace) -> None:
 
 
 def _end_at_end_of_input() -> None:
-    while sys.stdin.buffer.read(1):
+    # Unbuffered: a buffered reader that waits here would hold its lock while the interpreter ends.
+    while os.read(sys.stdin.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

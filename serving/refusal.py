@@ -50,6 +50,10 @@ class Reason(Enum):
 
 _OF_STATUS = {reason.http_status: reason for reason in Reason}
 _OF_PICTURE = {"bytes": Reason.TOO_LARGE, "pixels": Reason.TOO_LARGE, "format": Reason.UNSUPPORTED}
+_OF_ROUTING = {
+    Reason.NOT_FOUND: "there is nothing at this address; see /openapi.json",
+    Reason.METHOD: "this address does not accept that method; see /openapi.json",
+}
 
 
 class Refusal(GrpcException):
@@ -120,7 +124,7 @@ def of_error(error: BaseException) -> Refusal:
             return Refusal(Reason.SCHEMA, schema_message(error.errors()))
         case HTTPException():
             reason = _OF_STATUS.get(error.status_code, Reason.INVALID)
-            return Refusal(reason, str(error.detail))
+            return Refusal(reason, _OF_ROUTING.get(reason, str(error.detail)))
         case InvalidInput():
             return Refusal(Reason.INVALID, str(error))
         case ModelNotFound():

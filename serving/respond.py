@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving import metrics
+from serving import journal, metrics
 from serving.outputs import Output
 from serving.sdk import InferOutput, InferRequest, InferResponse
 
@@ -27,7 +27,14 @@ def respond(
         else:
             tensor.data = column
         tensors.append(tensor)
-    return InferResponse(request.id or "", model_name, tensors, model_version=model_version, use_binary_outputs=raw)
+    return InferResponse(
+        request.id or _own_id(), model_name, tensors, model_version=model_version, use_binary_outputs=raw
+    )
+
+
+def _own_id() -> str:
+    entry = journal.current()
+    return entry.request_id if entry is not None else ""
 
 
 def count_verdicts(columns: Mapping[str, Any]) -> None:

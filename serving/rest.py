@@ -106,6 +106,7 @@ def _protocol(dataplane: DataPlane) -> APIRouter:
 
     async def infer(model_name: str, request: Request) -> Response:
         """Score pictures. `outputs` picks what is computed; the model's metadata lists what there is."""
+        dataplane.get_model_from_registry(model_name)
         body = await request.body()
         question = await asyncio.to_thread(read_request, body, request.headers, model_name)
         response, _ = await dataplane.infer(model_name, question, dict(request.headers))

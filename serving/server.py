@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +12,12 @@ import uvicorn
 from fastapi import APIRouter
 
 import forgery
-from forgery.errors import InvalidConfig
 from serving.gate import Admission
 from serving.grpc_server import GrpcServer
 from serving.limits import ServingLimits
 from serving.rest import build_app
 from serving.sdk import DataPlane, Model, ModelServer
+from serving.sockets import listen
 
 logger = logging.getLogger(__name__)
 
@@ -171,22 +170,6 @@ class _RestServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the process, which has gRPC to drain too."""
         yield
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket; with no host on all addresses, IPv6 and IPv4 where the machine has both.
-
-    Raises:
-        InvalidConfig: The port is taken or may not be used.
-    """
-    everywhere = not host
-    dual = everywhere and socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, dualstack_ipv6=dual, backlog=2048)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InvalidConfig(f"cannot listen on port {port}: {reason.lower()}; choose another port") from error
 
 
 def _grpc_address(address: Address) -> str:

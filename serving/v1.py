@@ -47,6 +47,7 @@ def predict_router(dataplane: DataPlane, limits: ServingLimits) -> APIRouter:
 
     async def predict(model_name: str, request: Request) -> dict[str, list[dict[str, Any]]]:
         """Score pictures."""
+        dataplane.get_model_from_registry(model_name)
         question = await asyncio.to_thread(read_request, await request.body(), model_name, limits)
         response, _ = await dataplane.infer(model_name, question, dict(request.headers))
         return {"predictions": await asyncio.to_thread(as_records, response)}
