@@ -23,6 +23,7 @@ def scores_of(truth: Bools, answers: NDArray[np.float64], latency_ms: float = 10
         groups=[f"group{index // 2}" for index in range(n)],
         manipulations=["splice" if each else None for each in truth],
         formats=["JPEG"] * n,
+        pixels=[98_304] * n,
     )
     return ModelScores(
         model_version="0" * 32,

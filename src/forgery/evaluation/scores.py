@@ -1,7 +1,7 @@
 """What evaluation measured, picture by picture, so that the gate and the reports can work from it alone."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,7 +15,7 @@ class _Frozen(BaseModel):
 
 
 class TestPictures(_Frozen):
-    """Columns of the test split, all [n]; `labels` are 1 forged, 0 authentic."""
+    """Columns of the test split in order of digest, all [n]; `labels` are 1 forged, 0 authentic."""
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
@@ -24,6 +24,7 @@ class TestPictures(_Frozen):
     groups: list[str]
     manipulations: list[str | None]
     formats: list[str]
+    pixels: list[int]
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
@@ -107,27 +108,3 @@ class Comparison(_Frozen):
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
         return cls.model_validate_json(path.read_bytes())
-
-
-def scalar_metrics(comparison: Comparison) -> dict[str, float]:
-    """Plain figures for a metrics table: the challenger's with interval ends, then the champion's with a prefix."""
-    figures = flat_metrics(comparison.challenger)
-    if comparison.champion:
-        figures |= {f"champion_{name}": value for name, value in flat_metrics(comparison.champion).items()}
-    return figures
-
-
-def flat_metrics(scores: ModelScores) -> dict[str, float]:
-    """`f1`, `f1_low`, `f1_high` and so on, with threshold, latency, size and number of test pictures."""
-    figures: dict[str, Any] = {}
-    for name, estimate in scores.metrics.items():
-        figures |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    figures |= {
-        "threshold": scores.threshold,
-        "latency_ms": scores.latency_ms,
-        "size_bytes": scores.size_bytes,
-        "test_pictures": len(scores.pictures),
-    }
-    if scores.parameters is not None:
-        figures["parameters"] = scores.parameters
-    return {name: float(value) for name, value in figures.items()}

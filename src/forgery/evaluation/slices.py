@@ -1,0 +1,66 @@
+"""The same figures on parts of the test split: a mean hides what a model cannot do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forgery.evaluation.scores import ModelScores, TestPictures
+from forgery.metrics import Estimate, Outcome, estimates
+
+SLICE_METRICS = ("recall", "balanced_accuracy", "roc_auc")
+_MEGAPIXEL = 1_000_000
+_SIZES = (("below 0.25 megapixels", 0.25), ("0.25 to 1 megapixels", 1), ("1 to 4 megapixels", 4))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of the test split.
+
+    `figures` has those of `SLICE_METRICS` that the part can give: without authentic pictures only recall, without
+    forged ones none.
+    """
+
+    kind: str
+    name: str
+    authentic: int
+    forged: int
+    figures: dict[str, Estimate]
+
+
+def slices(scores: ModelScores, draws: int, confidence: float, seed: int = 0) -> list[Slice]:
+    """By manipulation (each against all authentic pictures), format and size; kinds with one part are left out."""
+    pictures, outcome = scores.pictures, scores.outcome
+    groups = np.asarray(pictures.groups)
+    found = []
+    for kind, name, chosen in _parts(pictures):
+        part = Outcome(outcome.forged[chosen], outcome.probabilities[chosen], outcome.threshold)
+        forged = int(part.forged.sum())
+        authentic = len(part.forged) - forged
+        metrics = SLICE_METRICS if forged and authentic else SLICE_METRICS[:1] if forged else ()
+        figures = estimates(part, groups[chosen], metrics, draws, confidence, seed) if metrics else {}
+        found.append(Slice(kind, name, authentic, forged, figures))
+    return found
+
+
+def _parts(pictures: TestPictures) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    forged = np.asarray(pictures.labels, bool)
+    manipulations = np.asarray([name or "not named" for name in pictures.manipulations])
+    for name in _names(manipulations[forged]):
+        yield "manipulation", name, ~forged | (manipulations == name)
+    formats = np.asarray(pictures.formats)
+    for name in _names(formats):
+        yield "format", name, formats == name
+    sizes = np.asarray([_size(each) for each in pictures.pixels])
+    for name in _names(sizes):
+        yield "size", name, sizes == name
+
+
+def _names(values: NDArray[np.str_]) -> list[str]:
+    names = [str(name) for name in np.unique(values)]
+    return names if len(names) > 1 else []
+
+
+def _size(pixels: int) -> str:
+    return next((name for name, megapixels in _SIZES if pixels < megapixels * _MEGAPIXEL), "4 megapixels and more")

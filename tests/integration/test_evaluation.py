@@ -1,0 +1,281 @@
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from forgery.bundle import INFO_FILE, SAVED_MODEL, SUMS_FILE, Bundle, open_bundle
+from forgery.config import RunConfig
+from forgery.dataset.manifest import DatasetInfo, Picture, Split
+from forgery.dataset.shards import ShardWriter, read_encoded
+from forgery.engine import Engine
+from forgery.errors import DataRejected
+from forgery.evaluation.evaluate import evaluate
+from forgery.evaluation.examples import collect_examples
+from forgery.evaluation.report import report_html
+from forgery.evaluation.scores import Comparison
+from forgery.golden import check_golden
+from forgery.recipes import evidence
+from forgery.scoring import FailedPicture, ScoredPicture, score_pictures
+from forgery.training.export import DRAFT_FILE
+
+CONFIG = RunConfig.read({"rule": {"bootstrap_draws": 100}})
+OTHER_RECIPE = "ela1_q75_gain10_luma_48_box"
+
+
+def encoded_picture(index: int, forged: bool) -> bytes:
+    random = np.random.default_rng(index)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8)).resize((64, 48))
+    if forged:
+        coarse.paste(Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)), (20, 20))
+    target = io.BytesIO()
+    # Forged files are saved otherwise: the header-only baseline is to find that.
+    coarse.save(target, "PNG") if index % 10 == 0 else coarse.save(target, "JPEG", quality=70 if forged else 92)
+    return target.getvalue()
+
+
+def write_image_set(folder: Path, only: str | None = None) -> Path:
+    counts: dict[str, dict[str, int]] = {}
+    rows: list[Picture] = []
+    for split, pictures in (("train", 40), ("validation", 20), ("test", 24)):
+        items = sorted(_items(split, pictures, only), key=lambda item: item[0].digest)
+        with ShardWriter(folder, split, shard_mb=1) as shards:
+            rows += [row.model_copy(update={"shard": shards.add([(row.member, content)])}) for row, content in items]
+        counts[split] = {label: sum(row.label == label for row, _ in items) for label in ("authentic", "forged")}
+    rows.sort(key=lambda row: row.digest)
+    (folder / "manifest.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows))
+    info = DatasetInfo(digest="d" * 64, layout="test", seed=0, pictures=len(rows), rejects=0, counts=counts)
+    (folder / "dataset.json").write_text(info.model_dump_json())
+    return folder
+
+
+def _items(split: Any, pictures: int, only: str | None) -> Iterator[tuple[Picture, bytes]]:
+    for index in range(pictures):
+        forged = index % 2 == 1 if only is None or split != "test" else only == "forged"
+        content = encoded_picture(hash_of(split) + index, forged)
+        digest = f"{split[0]}{index * 37 % 101:063d}"
+        manipulation = ("splice" if index % 4 == 1 else "copy-move") if forged else None
+        form = "PNG" if content.startswith(b"\x89PNG") else "JPEG"
+        yield (
+            Picture(
+                digest=digest,
+                label="forged" if forged else "authentic",
+                group=f"{split}-{index // 2}",
+                split=split,
+                name=f"{split}/{index}.jpg",
+                format=form,
+                width=64,
+                height=48,
+                bytes=len(content),
+                manipulation=manipulation,
+                shard="",
+                member=f"{digest}.{form.lower()}",
+            ),
+            content,
+        )
+
+
+def hash_of(split: Split) -> int:
+    return {"train": 0, "validation": 1000, "test": 2000}[split]
+
+
+@pytest.fixture(scope="module")
+def image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image_set(tmp_path_factory.mktemp("image_set"))
+
+
+@pytest.fixture(scope="module")
+def champion(make_bundle: Callable[..., Bundle]) -> Bundle:
+    return make_bundle(recipe=OTHER_RECIPE, seed=1)
+
+
+@pytest.fixture(scope="module")
+def draft(make_bundle: Callable[..., Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("draft") / "draft"
+    return as_draft(make_bundle(seed=0), folder)
+
+
+def as_draft(bundle: Bundle, folder: Path) -> Path:
+    shutil.copytree(bundle.path, folder, ignore=shutil.ignore_patterns(INFO_FILE, SUMS_FILE, "model_card.md"))
+    (folder / DRAFT_FILE).write_text(bundle.info.model_copy(update={"metrics": {}}).model_dump_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("evaluated") / "bundle"
+
+
+@pytest.fixture(scope="module")
+def comparison(image_set: Path, draft: Path, champion: Bundle, sealed: Path) -> Comparison:
+    return evaluate(image_set, draft, champion, sealed, CONFIG)
+
+
+def test_each_model_is_scored_with_its_own_recipe(
+    comparison: Comparison, image_set: Path, sealed: Path, champion: Bundle
+) -> None:
+    assert comparison.champion is not None
+    for scores, bundle in ((comparison.challenger, open_bundle(sealed)), (comparison.champion, champion)):
+        engine = Engine(bundle)
+        alone = {
+            picture.digest: engine.predict(evidence(content, bundle.recipe)[None])["probability_forged"][0]
+            for picture, content in read_encoded(image_set, ("test",))
+        }
+        assert scores.recipe == bundle.info.recipe
+        assert scores.pictures.digests == sorted(alone)
+        np.testing.assert_allclose(scores.probabilities, [alone[each] for each in scores.pictures.digests], atol=1e-5)
+
+
+def test_the_bundle_is_sealed_whole_with_its_metrics_and_card(comparison: Comparison, sealed: Path) -> None:
+    bundle = open_bundle(sealed)
+    assert bundle.digest == comparison.challenger.model_version
+    assert bundle.info.metrics["f1"] == comparison.challenger.metrics["f1"].value
+    assert bundle.info.metrics["f1_low"] <= bundle.info.metrics["f1"] <= bundle.info.metrics["f1_high"]
+    assert not (sealed / DRAFT_FILE).exists()
+    assert [path.name for path in sealed.parent.iterdir()] == ["bundle"]
+    check_golden(bundle, Engine(bundle))
+
+
+def test_the_card_names_data_figures_parts_and_limits(comparison: Comparison, sealed: Path) -> None:
+    card = (sealed / "model_card.md").read_text()
+    f1 = comparison.challenger.metrics["f1"]
+    assert f"| F1 (forged) | {f1.value:.3f} [{f1.low:.3f}, {f1.high:.3f}] |" in card
+    assert "24 test pictures, 12 of them forged, from 12 source groups" in card
+    assert "| Manipulation: splice | 12 | 6 |" in card
+    assert "| Format: PNG |" in card
+    assert "**not proof**" in card
+    assert "Header only" in card
+
+
+def test_evaluating_the_same_draft_again_gives_the_same_bundle(
+    comparison: Comparison, image_set: Path, draft: Path, champion: Bundle, tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "left over").write_text("from a step that was killed")
+    again = evaluate(image_set, draft, champion, out, CONFIG)
+    assert again.challenger.model_version == comparison.challenger.model_version
+
+
+def test_the_first_model_is_measured_without_a_champion(image_set: Path, draft: Path, tmp_path: Path) -> None:
+    first = evaluate(image_set, draft, None, tmp_path / "bundle", CONFIG)
+    assert first.champion is None
+    assert "no model is in service yet" in report_html(first)
+
+
+def test_costs_are_measured(comparison: Comparison, sealed: Path) -> None:
+    import keras
+
+    challenger = comparison.challenger
+    assert challenger.latency_ms > 0
+    assert challenger.parameters == keras.models.load_model(sealed / "model.keras", compile=False).count_params()
+    assert challenger.size_bytes == sum(
+        path.stat().st_size for path in (sealed / SAVED_MODEL).rglob("*") if path.is_file()
+    )
+
+
+def test_a_champion_scored_against_itself_is_a_tie(
+    image_set: Path, make_bundle: Callable[..., Bundle], draft: Path, tmp_path: Path
+) -> None:
+    same = evaluate(image_set, draft, make_bundle(seed=0), tmp_path / "bundle", CONFIG)
+    assert same.champion is not None
+    assert same.champion.probabilities == same.challenger.probabilities
+    assert same.champion.metrics == same.challenger.metrics
+
+
+def test_baselines_need_no_pixel_and_find_the_history_of_these_files(comparison: Comparison) -> None:
+    found = {each.name: each.metrics for each in comparison.baselines}
+    assert found["always_forged"]["recall"].value == 1
+    assert found["always_forged"]["balanced_accuracy"].value == 0.5
+    assert found["header_only"]["roc_auc"].value > 0.9
+    assert set(found) == {"always_forged", "majority", "file_size", "header_only"}
+
+
+def test_a_comparison_survives_its_file(comparison: Comparison, tmp_path: Path) -> None:
+    comparison.write(tmp_path / "new folder" / "comparison.json")
+    assert Comparison.read(tmp_path / "new folder" / "comparison.json") == comparison
+
+
+def test_the_report_shows_figures_errors_and_evidence_and_loads_nothing(
+    comparison: Comparison, image_set: Path
+) -> None:
+    examples = collect_examples(image_set, comparison.challenger, errors=2, right=1)
+    page = report_html(comparison, examples, draws=100)
+    assert page.count("data:image/webp;base64,") == 2 * len(examples) > 0
+    assert "http" not in page
+    assert "<script" not in page
+    assert f"{comparison.challenger.metrics['f1'].value:.3f}" in page
+    assert "Header only" in page
+    assert "tell the classes of this test split apart" in page
+
+
+def test_examples_are_the_worst_errors_then_the_surest_right_answers(comparison: Comparison, image_set: Path) -> None:
+    scores = comparison.challenger
+    probabilities = np.asarray(scores.probabilities)
+    forged = np.asarray(scores.pictures.labels, bool)
+    examples = collect_examples(image_set, scores, errors=3, right=2)
+    wrong = [each for each in examples if not each.right]
+    assert [each.right for each in examples] == sorted(each.right for each in examples)
+    missed = probabilities[forged & (probabilities < scores.threshold)]
+    shown = [each.probability_forged for each in wrong if each.label == "forged"]
+    assert shown == sorted(missed.tolist())[:3]
+
+
+@pytest.mark.parametrize("only", ["authentic", "forged"])
+def test_a_test_split_of_one_class_is_refused_before_anything_is_written(
+    only: str, draft: Path, tmp_path: Path
+) -> None:
+    lacking = "forged" if only == "authentic" else "authentic"
+    broken = write_image_set(tmp_path / "image_set", only)
+    with pytest.raises(DataRejected, match=rf"has no {lacking} picture: .* raise data.test_fraction"):
+        evaluate(broken, draft, None, tmp_path / "bundle", CONFIG)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_pictures_that_cannot_be_read_become_results_in_their_place(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle()
+    good = encoded_picture(1, forged=True)
+    named = [("a", good), ("b", b""), ("c", b"no picture"), ("d", good), ("e", good[:-100])]
+    results = list(score_pictures(bundle, iter(named), batch_size=2))
+    assert [each.name for each in results] == ["a", "b", "c", "d", "e"]
+    assert [type(each) for each in results] == [
+        ScoredPicture,
+        FailedPicture,
+        FailedPicture,
+        ScoredPicture,
+        FailedPicture,
+    ]
+    first, fourth = results[0], results[3]
+    assert isinstance(first, ScoredPicture)
+    assert isinstance(fourth, ScoredPicture)
+    assert fourth == replace(first, name="d", probability_forged=fourth.probability_forged)
+    assert fourth.probability_forged == pytest.approx(first.probability_forged, abs=1e-6)
+    assert first.model_version == bundle.digest
+    assert first.label == bundle.info.decision.label(first.probability_forged)
+    reasons = [each.reason for each in results if isinstance(each, FailedPicture)]
+    assert reasons == ["empty", "unreadable", "truncated"]
+
+
+def test_nothing_is_read_ahead_beyond_a_batch(make_bundle: Callable[..., Bundle]) -> None:
+    read: list[int] = []
+
+    def pictures() -> Iterator[tuple[str, bytes]]:
+        for index in range(6):
+            read.append(index)
+            yield str(index), encoded_picture(index, forged=False)
+
+    next(score_pictures(make_bundle(), pictures(), batch_size=2))
+    assert read == [0, 1]
+
+
+def test_comparison_json_is_plain(comparison: Comparison, tmp_path: Path) -> None:
+    comparison.write(tmp_path / "comparison.json")
+    plain = json.loads((tmp_path / "comparison.json").read_text())
+    assert plain["challenger"]["model_version"] == comparison.challenger.model_version
+    assert len(plain["challenger"]["pictures"]["digests"]) == len(plain["challenger"]["probabilities"])
