@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -214,7 +213,9 @@ def _compute(
     # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
     method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
     with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
-        yield from _bounded(partial(pool.submit, _maps_of_chunk, recipe.name), _chunks(pictures), most=3 * workers)
+        yield from _bounded(
+            lambda chunk: pool.submit(_maps_of_chunk, recipe.name, chunk), _chunks(pictures), most=3 * workers
+        )
 
 
 def _chunks(pictures: Iterable[tuple[Picture, _Work]]) -> Iterator[list[tuple[Picture, _Work]]]:
