@@ -42,7 +42,7 @@ def evaluate(
 
     with step("evaluate"):
         paths = (Path(item.path) for item in (image_set, draft, champion, bundle, comparison, report))
-        measured = measure(*paths, RunConfig.read({"seed": seed, "rule": rule, "tracking": tracking}))
+        measured = measure(*paths, config=RunConfig.read({"seed": seed, "rule": rule, "tracking": tracking}))
         bundle.metadata["model_version"] = measured.model_version
         metrics.metadata.update(measured.scalars)
         classification.log_confusion_matrix(*measured.confusion)

@@ -17,6 +17,7 @@ def train(
     run_id: str,
     draft: dsl.Output[dsl.Model],
     curves: dsl.Output[dsl.HTML],
+    logs: dsl.Output[dsl.Artifact],
 ) -> None:
     """Train the challenger on evidence maps, calibrate it and choose its threshold on the validation pictures.
 
@@ -31,6 +32,7 @@ def train(
         run_id: Of the pipeline run, kept in the model's lineage.
         draft: The model, not yet evaluated.
         curves: Loss and metrics by epoch.
+        logs: The same for TensorBoard.
     """
     from pathlib import Path
 
@@ -39,6 +41,6 @@ def train(
     from forgery.steps.train import train as fit
 
     with step("train"):
-        config = RunConfig.read({"backbone": backbone, "weights": weights, "seed": seed, "training": training})
-        paths = (Path(artifact.path) for artifact in (evidence_set, champion, draft, curves))
-        draft.metadata.update(fit(*paths, config, tracking, run_id))
+        chosen = {"backbone": backbone, "weights": weights, "seed": seed, "training": training, "tracking": tracking}
+        paths = (Path(artifact.path) for artifact in (evidence_set, champion, draft, curves, logs))
+        draft.metadata.update(fit(*paths, config=RunConfig.read(chosen), run_id=run_id))

@@ -1,0 +1,103 @@
+"""The YAML that ships, run here as it stands: every component with nothing but the library to import."""
+
+import json
+
+import pytest
+
+from forgery.config import RunConfig
+from forgery.rollout.service import open_service
+from pipelines.compile import COMPILED
+from pipelines.local import RunFailed, run_locally
+
+pytestmark = pytest.mark.slow
+
+# The packages that no image of a step holds.
+ABSENT = ("components", "pipelines", "serving", "cli")
+TINY = {"recipe": "ela1_q90_gain15_32_bilinear", "training": {"epochs": 2}, "data": {"min_class_pictures": 5}}
+LENIENT = {"floor": 0.0, "min_balanced_accuracy": 0.0}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working directory from which only the library can be imported."""
+    folder = tmp_path_factory.mktemp("place")
+    for name in ABSENT:
+        (folder / f"{name}.py").write_text("raise ImportError('this package is in no step image')\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PYTHONPATH", str(folder))
+        yield folder
+
+
+def run(place, name, **changes):
+    places = {
+        "bundles": f"file://{place}/models",
+        "service": f"local:{place}/service",
+        "tracking": f"sqlite:///{place}/mlflow.db",
+    }
+    config = RunConfig.read({"source": "demo:60", **TINY, **places, **changes})
+    events = []
+    run = run_locally(COMPILED / "training.yaml", config.model_dump(), place / "runs" / name, events.append)
+    return run, events
+
+
+@pytest.fixture(scope="module")
+def promoted(place):
+    return run(place, "first", rule=LENIENT)
+
+
+def test_the_promoted_branch_ran(place, promoted):
+    first, _ = promoted
+    assert first.ran("deploy")
+    service = open_service(f"local:{place}/service")
+    (revision,) = service.history()
+    assert revision.storage_uri == service.read().storage_uri
+    assert "first model" in first.artifact("decide", "verdict").read_text().lower()
+
+
+def test_every_step_ran_and_was_reported(promoted):
+    _, events = promoted
+    finished = [event.task for event in events if event.kind == "finished"]
+    assert set(finished) == {
+        "ingest", "validate", "compute-ela", "find-champion", "train", "evaluate", "decide", "deploy"
+    }  # fmt: skip
+    assert {event.text for event in events if event.kind == "finished"} == {"SUCCESS"}
+
+
+def test_reports_are_pages(promoted):
+    first, _ = promoted
+    for task, artifact in (("validate", "report"), ("train", "curves"), ("evaluate", "report")):
+        assert "<html" in first.artifact(task, artifact).read_text().lower()
+
+
+def test_metrics_reach_the_kubeflow_artifacts(promoted):
+    first, _ = promoted
+    outputs = json.loads((first.folder / "evaluate" / "executor_output.json").read_text())["artifacts"]
+    assert 0 <= outputs["metrics"]["artifacts"][0]["metadata"]["f1"] <= 1
+    assert {"confusionMatrix", "confidenceMetrics"} <= outputs["classification"]["artifacts"][0]["metadata"].keys()
+
+
+def test_the_champion_alias_follows(place, promoted):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{place}/mlflow.db", f"sqlite:///{place}/mlflow.db")
+    version = client.get_model_version_by_alias("forgery", "champion")
+    assert version.source == open_service(f"local:{place}/service").read().storage_uri
+
+
+def test_a_model_that_is_not_better_is_held_back(place, promoted):
+    service = open_service(f"local:{place}/service")
+    before = service.read()
+    second, events = run(place, "second", seed=1, rule={**LENIENT, "margin": 0.99})
+    assert not second.ran("deploy")
+    assert "deploy" not in {event.task for event in events}
+    assert service.read() == before
+    assert len(service.history()) == 1
+
+
+def test_a_failing_step_ends_the_run_with_its_last_clear_line(place):
+    with pytest.raises(RunFailed) as failed:
+        run(place, "third", source=str(place / "nowhere"))
+    assert str(failed.value).startswith("ingest failed: ")
+    assert "nowhere" in str(failed.value)
+    assert "\n" not in str(failed.value)
