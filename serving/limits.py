@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from forgery.cores import available_cores
 from forgery.errors import InvalidConfig
 from forgery.picture import ACCEPTED_FORMATS, DEFAULT_LIMITS, Limits
 
@@ -33,7 +34,7 @@ class ServingLimits(BaseModel):
     @property
     def decoders(self) -> int:
         """Threads that decode."""
-        return self.concurrent_decodes or os.cpu_count() or 1
+        return self.concurrent_decodes or available_cores()
 
     @property
     def accepted_formats(self) -> tuple[str, ...]:

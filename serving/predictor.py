@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgery.bundle import Bundle, open_bundle
+from forgery.cores import available_cores
 from forgery.decision import Label
 from forgery.errors import ForgeryError
 from serving import journal, metrics
@@ -57,7 +57,7 @@ class Predictor(VersionedModel):
         self._engine = engine
         self._limits = limits
         # TensorFlow spreads one call over the CPUs; more calls at once than CPUs only add waiting and memory.
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "inference")
+        self._threads = ThreadPoolExecutor(available_cores(), "inference")
         self.ready = True
 
     async def versions(self) -> list[str]:
@@ -140,7 +140,8 @@ def load(model_dir: str, name: str, limits: ServingLimits) -> Predictor:
     from forgery.golden import check_golden
 
     bundle = open_bundle(model_dir)
-    engine = Engine(bundle)
+    cores = available_cores()
+    engine = Engine(bundle, intra_op_threads=cores, inter_op_threads=cores)
     check_golden(bundle, engine)
     metrics.serve_model(bundle.digest, bundle.info.recipe)
     return Predictor(name, bundle, engine, limits)
