@@ -20,8 +20,6 @@ FAILURE_FILE_VARIABLE = "FORGERY_FAILURE_FILE"
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time` (UTC), `level`, `logger`, `message`."""
 
-    converter = time.gmtime
-
     def format(self, record: logging.LogRecord) -> str:
         """Render a record; a traceback goes into `exception`."""
         entry = {
@@ -41,7 +39,9 @@ def configure_logging() -> None:
     if library.handlers:
         return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    formatter = JsonFormatter()
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     library.addHandler(handler)
     library.setLevel(os.environ.get("FORGERY_LOG_LEVEL", "INFO"))
     library.propagate = False
