@@ -11,7 +11,12 @@ from forgery.metrics import Estimate, Outcome, estimates
 
 SLICE_METRICS = ("recall", "balanced_accuracy", "roc_auc")
 _MEGAPIXEL = 1_000_000
-_SIZES = (("below 0.25 megapixels", 0.25), ("0.25 to 1 megapixels", 1), ("1 to 4 megapixels", 4))
+_SIZES = {
+    "below 0.25 megapixels": 0.25,
+    "0.25 to 1 megapixels": 1.0,
+    "1 to 4 megapixels": 4.0,
+    "4 megapixels and more": float("inf"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,20 +52,19 @@ def slices(scores: ModelScores, draws: int, confidence: float, seed: int = 0) ->
 def _parts(pictures: TestPictures) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     forged = np.asarray(pictures.labels, bool)
     manipulations = np.asarray([name or "not named" for name in pictures.manipulations])
-    for name in _names(manipulations[forged]):
+    for name in _several(sorted(set(manipulations[forged].tolist()))):
         yield "manipulation", name, ~forged | (manipulations == name)
     formats = np.asarray(pictures.formats)
-    for name in _names(formats):
+    for name in _several(sorted(set(pictures.formats))):
         yield "format", name, formats == name
     sizes = np.asarray([_size(each) for each in pictures.pixels])
-    for name in _names(sizes):
+    for name in _several([name for name in _SIZES if name in sizes]):
         yield "size", name, sizes == name
 
 
-def _names(values: NDArray[np.str_]) -> list[str]:
-    names = [str(name) for name in np.unique(values)]
+def _several(names: list[str]) -> list[str]:
     return names if len(names) > 1 else []
 
 
 def _size(pixels: int) -> str:
-    return next((name for name, megapixels in _SIZES if pixels < megapixels * _MEGAPIXEL), "4 megapixels and more")
+    return next(name for name, megapixels in _SIZES.items() if pixels < megapixels * _MEGAPIXEL)

@@ -57,13 +57,13 @@ def estimate(value: Estimate) -> str:
 
 
 def percent(value: float) -> str:
-    """A part of 1 in percent without decimals, with a thin space."""
-    return f"{100 * value:.0f} %"
+    """A part of 1 in percent without decimals."""
+    return f"{100 * value:.0f}\u202f%"
 
 
 def count(value: int) -> str:
-    """Thousands parted by thin spaces."""
-    return f"{value:,}".replace(",", "\u2009")
+    """Thousands parted by narrow spaces."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def size(value: float) -> str:

@@ -129,7 +129,7 @@ class Row:
 
 def interval_chart(rows: Sequence[Row], title: str, marks: Sequence[float] = (0, 0.25, 0.5, 0.75, 1)) -> Markup:
     """Figures in [0, 1] as dots with their intervals as whiskers, one row each, as markup."""
-    left, right, row_px, top = 150, 430, 26, 8
+    left, right, row_px, top = 104, 300, 26, 8
     axis = _Axis(0, 1, left, right)
     drawn = [
         {

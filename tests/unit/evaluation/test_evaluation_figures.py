@@ -1,0 +1,94 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from forgery.evaluation.figures import confusion, given_verdicts, reliability, roc, roc_points, scalar_metrics
+from forgery.evaluation.scores import Comparison
+from forgery.evaluation.wording import file_history
+from forgery.metrics import METRICS
+
+
+def test_scalars_are_finite_floats_of_challenger_champion_and_baselines(comparison: Comparison) -> None:
+    scalars = scalar_metrics(comparison)
+    assert all(type(value) is float and math.isfinite(value) for value in scalars.values())
+    assert {f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")} <= set(scalars)
+    assert comparison.champion is not None
+    assert scalars["champion_f1"] == comparison.champion.metrics["f1"].value
+    assert scalars["header_only_roc_auc"] == 0.5
+    assert (scalars["latency_ms"], scalars["parameters"], scalars["size_bytes"]) == (12, 1234, 5678)
+
+
+def test_the_first_model_has_no_champion_scalars(comparison: Comparison) -> None:
+    first = comparison.model_copy(update={"champion": None})
+    assert not [name for name in scalar_metrics(first) if name.startswith("champion")]
+
+
+def test_the_confusion_matrix_counts_truth_in_rows(make_scores: Any, comparison: Comparison) -> None:
+    scores = make_scores([0, 0, 0, 1, 1], [0.1, 0.2, 0.9, 0.4, 0.5])
+    assert confusion(comparison.model_copy(update={"challenger": scores})) == (
+        ["authentic", "forged"],
+        [[2, 1], [1, 1]],
+    )
+
+
+def test_the_roc_curve_is_short_finite_monotone_and_complete(comparison: Comparison) -> None:
+    curve = roc(comparison)
+    false_alarms, recalls, thresholds = curve
+    assert len(false_alarms) == len(recalls) == len(thresholds) <= 100
+    assert np.isfinite(curve).all()
+    assert (np.diff(false_alarms) >= 0).all()
+    assert (np.diff(recalls) >= 0).all()
+    assert (np.diff(thresholds) <= 0).all()
+    assert (false_alarms[0], recalls[0], false_alarms[-1], recalls[-1]) == (0, 0, 1, 1)
+
+
+def test_thinning_a_long_roc_curve_keeps_its_area(make_scores: Any) -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 3000)
+    probabilities = np.clip(0.4 + 0.2 * labels + random.normal(0, 0.2, 3000), 0, 1)
+    scores = make_scores(labels.tolist(), probabilities.tolist())
+    false_alarms, recalls, _ = roc_points(scores)
+    assert len(false_alarms) == 100
+    assert np.trapezoid(recalls, false_alarms) == pytest.approx(scores.metrics["roc_auc"].value, abs=0.005)
+
+
+def test_reliability_sets_what_was_said_beside_what_was_true(make_scores: Any) -> None:
+    said, happened = reliability(make_scores([0, 1, 1, 1, 0, 1], [0.12, 0.14, 1.0, 0.98, 0.55, 0.55]))
+    assert said == pytest.approx([0.13, 0.55, 0.99])
+    assert happened == pytest.approx([0.5, 0.5, 1.0])
+
+
+def test_given_verdicts_leave_out_the_inconclusive(make_scores: Any) -> None:
+    coverage, accuracy = given_verdicts(make_scores([0, 1, 1, 0], [0.1, 0.45, 0.9, 0.8]))
+    assert (coverage, accuracy) == (0.75, pytest.approx(2 / 3))
+    assert given_verdicts(make_scores([0, 1], [0.45, 0.45])) == (0, 0)
+
+
+def test_a_comparison_with_a_model_that_gives_no_number_survives_its_file(
+    comparison: Comparison, tmp_path: Path
+) -> None:
+    broken = comparison.challenger.model_copy(update={"probabilities": [math.nan] * 300})
+    comparison.model_copy(update={"challenger": broken}).write(tmp_path / "comparison.json")
+    again = Comparison.read(tmp_path / "comparison.json")
+    assert all(math.isnan(each) for each in again.challenger.probabilities)
+    assert again.champion == comparison.champion
+
+
+def test_columns_of_different_length_are_refused(make_scores: Any) -> None:
+    with pytest.raises(ValidationError, match="one entry for each picture"):
+        make_scores([0, 1], [0.1, 0.9], formats=["JPEG"])
+    scores = make_scores([0, 1], [0.1, 0.9])
+    with pytest.raises(ValidationError, match="one probability for each picture"):
+        type(scores).model_validate(scores.model_dump() | {"probabilities": [0.1]})
+
+
+def test_the_reader_is_warned_only_where_headers_tell_the_classes_apart(comparison: Comparison) -> None:
+    assert file_history(comparison) == ""
+    leak = comparison.challenger.metrics
+    leaky = comparison.baselines[0].model_copy(update={"metrics": leak})
+    warning = file_history(comparison.model_copy(update={"baselines": [leaky]}))
+    assert f"ROC AUC of {leak['roc_auc'].value:.3f}" in warning
