@@ -27,7 +27,7 @@ def _sections(command: TyperCommand | TyperGroup, path: str) -> Iterator[str]:
 
 
 def _section(command: TyperCommand | TyperGroup, path: str) -> str:
-    arguments = "".join(f" {each.human_readable_name}" for each in command.params if isinstance(each, TyperArgument))
+    arguments = "".join(f" {str(each.name).upper()}" for each in command.params if isinstance(each, TyperArgument))
     options = [each for each in command.params if isinstance(each, TyperOption) and not each.hidden]
     purpose = _plain((command.help or "").strip().split("\n\n")[0])
     table = "".join(f"| {_names(option)} | {table_cell(_plain(option.help or ''))} |\n" for option in options)

@@ -31,10 +31,11 @@ def parameters_page() -> str:
         "`forgery run` give a YAML file (`--config`) or single values (`--set training.epochs=5`). An unknown name or "
         "a value out of range is refused with what is accepted.\n"
     )
-    return NOTICE + head + "".join(_parameter_tables(RunConfig, ""))
+    return NOTICE + head + "".join(parameter_tables(RunConfig))
 
 
-def _parameter_tables(options: type[BaseModel], prefix: str) -> Iterator[str]:
+def parameter_tables(options: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Markdown tables of a group's parameters, then of the groups in it; `prefix` ends with a dot."""
     single = {name: field for name, field in options.model_fields.items() if not _is_group(field)}
     if prefix:
         yield f"\n## {prefix.rstrip('.')}\n\n{_first_line(options)}\n"
@@ -45,7 +46,7 @@ def _parameter_tables(options: type[BaseModel], prefix: str) -> Iterator[str]:
         yield f"| `{prefix}{name}` | {accepted} | `{json.dumps(field.default)}` | {meaning} |\n"
     for name, field in options.model_fields.items():
         if _is_group(field):
-            yield from _parameter_tables(cast(type[BaseModel], field.annotation), f"{prefix}{name}.")
+            yield from parameter_tables(cast(type[BaseModel], field.annotation), f"{prefix}{name}.")
 
 
 def _is_group(field: FieldInfo) -> bool:

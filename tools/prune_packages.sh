@@ -1,9 +1,8 @@
 #!/bin/sh
-# Removes from a virtual environment what no server and no pipeline step reads: the packages' own tests, headers and
-# libraries for compiling against TensorFlow, installers.
+# Removes from a virtual environment what no server and no pipeline step reads: the packages' own tests, what compiles
+# against TensorFlow or gRPC, and installers. The image's build then imports what it serves with.
 set -eu
-packages=$(echo "$1"/lib/python3.*/site-packages)
-cd "$packages"
-# numpy.testing and networkx import from their tests; both are small.
-find . -type d -name tests -not -path './numpy/*' -not -path './networkx/*' -prune -exec rm -rf {} +
-rm -rf tensorflow/include clang libclang-*.dist-info pip pip-*.dist-info
+cd "$1"/lib/python3.*/site-packages
+find . -type d -name tests -prune -exec rm -rf {} +
+rm -rf tensorflow/include clang grpc_tools \
+    pip setuptools pkg_resources wheel _distutils_hack distutils-precedence.pth

@@ -109,13 +109,12 @@ class Installer:
             SetUpFailed: The command failed; the message says what to do.
         """
         say(title)
-        variables = {name: value for name, value in os.environ.items() if name not in HARMFUL_VARIABLES}
         with self.environment.log.open("a+") as log:
             begin = log.tell()
             process = subprocess.Popen(
                 [str(part) for part in command],
                 cwd=self.environment.root,
-                env={"UV_HTTP_TIMEOUT": "120", **variables, **(extra or {})},
+                env={"UV_HTTP_TIMEOUT": "120", **_variables(), **(extra or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -129,7 +128,11 @@ class Installer:
     def pip_config(self) -> str:
         """What `pip config list` prints in the new environment."""
         command: Sequence[str] = [str(self.environment.python), "-m", "pip", "config", "list"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=_variables()).stdout
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in HARMFUL_VARIABLES}
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
