@@ -1,0 +1,153 @@
+"""The dev overlay on a real cluster with KServe, in namespaces of its own, with a few real bundles to deploy.
+
+Needs KUBECONFIG, the images in the cluster, and a bucket that the tests and the pods reach at one address:
+`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and `FORGERY_TEST_BUCKET` (default `models`).
+"""
+
+import json
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forgery.bundle import Bundle
+from forgery.rollout.kserve import KServeService, connect
+from forgery.rollout.port import Revision
+from forgery.rollout.transaction import deploy
+
+REPOSITORY = Path(__file__).parents[2]
+SERVICE = "forgery"
+# A first pod, with its image there, within this; a rollout takes about 15 s on two cores.
+SERVED_WITHIN_S = 180
+
+
+def kubectl(*arguments: str, data: str | None = None, check: bool = True) -> str:
+    """Run kubectl; its output, or the test fails with what it said."""
+    done = subprocess.run(["kubectl", *arguments], input=data, text=True, capture_output=True, check=False)
+    if check and done.returncode:
+        pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+    return done.stdout + (done.stderr if not check else "")
+
+
+def fetch_json(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", *arguments, "-o", "json"))
+    return found
+
+
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    """Skip, or fail early, where there is no cluster with KServe."""
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("KUBECONFIG names no cluster")
+    kubectl("get", "crd", "inferenceservices.serving.kserve.io", "--request-timeout=10s")
+
+
+@pytest.fixture(scope="session")
+def bucket() -> str:
+    """A fresh prefix of the test bucket."""
+    missing = [
+        name for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)
+    ]
+    if missing:
+        pytest.skip(f"the cluster tests need a bucket: {', '.join(missing)} not set")
+    return f"s3://{os.environ.get('FORGERY_TEST_BUCKET', 'models')}/tests-{uuid.uuid4().hex[:8]}"
+
+
+def _overlay(folder: Path, namespace: str) -> Path:
+    """The dev overlay in another namespace, with the tests' bucket and without volumes that need a storage class."""
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    address = endpoint.partition("://")[2]
+    dev = os.path.relpath(REPOSITORY / "manifests/overlays/dev/serving", folder)
+    folder.joinpath("kustomization.yaml").write_text(
+        f"""
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: {namespace}
+resources: [{dev}]
+patches:
+  - target: {{kind: Namespace}}
+    patch: '[{{"op": "replace", "path": "/metadata/name", "value": "{namespace}"}}]'
+  - target: {{kind: ConfigMap, name: forgery-bucket}}
+    patch: '[{{"op": "replace", "path": "/data/AWS_ENDPOINT_URL", "value": "{endpoint}"}}]'
+  - target: {{kind: Secret, name: forgery-bucket}}
+    patch: |-
+      - op: replace
+        path: /metadata/annotations/serving.kserve.io~1s3-endpoint
+        value: "{address}"
+      - op: replace
+        path: /stringData
+        value:
+          AWS_ACCESS_KEY_ID: "{os.environ["AWS_ACCESS_KEY_ID"]}"
+          AWS_SECRET_ACCESS_KEY: "{os.environ["AWS_SECRET_ACCESS_KEY"]}"
+  - target: {{kind: Deployment, name: mlflow}}
+    patch: |-
+      - op: replace
+        path: /spec/template/spec/volumes/0
+        value: {{name: data, emptyDir: {{}}}}
+  - target: {{kind: PersistentVolumeClaim, name: mlflow}}
+    patch: |-
+      $patch: delete
+      apiVersion: v1
+      kind: PersistentVolumeClaim
+      metadata: {{name: mlflow}}
+"""
+    )
+    return folder
+
+
+@dataclass(frozen=True)
+class Place:
+    """A namespace with the platform's serving side in it."""
+
+    namespace: str
+    overlay: Path
+    bundles: str
+
+    def service(self) -> KServeService:
+        return connect(self.namespace, SERVICE)
+
+    def apply(self) -> str:
+        return kubectl("apply", "-k", str(self.overlay))
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        return fetch_json("--namespace", self.namespace, *arguments)
+
+    def url(self) -> str:
+        """The transformer's service by its cluster address: names are the cluster's own."""
+        return f"http://{self.get('service', f'{SERVICE}-transformer')['spec']['clusterIP']}"
+
+
+@pytest.fixture(scope="module")
+def place(cluster: None, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The dev overlay applied in a new namespace; deleted after the module."""
+    namespace = f"forgery-test-{uuid.uuid4().hex[:6]}"
+    place = Place(namespace, _overlay(tmp_path_factory.mktemp("overlay"), namespace), bucket)
+    place.apply()
+    yield place
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def put(place: Place) -> Callable[..., Revision]:
+    """Deploy a bundle as a run of a name, expecting the state the service is in; without the golden check."""
+
+    def run(bundle: Bundle, run_id: str = "", timeout_s: float = SERVED_WITHIN_S) -> Revision:
+        service = place.service()
+        return deploy(service, bundle, place.bundles, service.read(), 0.8, run_id, lambda _: None, timeout_s)
+
+    return run
+
+
+def wait_until(what: str, probe: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Poll until it holds; fail naming it otherwise."""
+    deadline = time.monotonic() + timeout_s
+    while not probe():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {timeout_s:.0f} s")
+        time.sleep(0.5)

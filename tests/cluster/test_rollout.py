@@ -1,0 +1,234 @@
+"""Deploy, history and rollback against the real controller, with requests running."""
+
+import base64
+import io
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from forgery.bundle import Bundle
+from forgery.errors import DeployConflict, DeployFailed, InvalidConfig
+from forgery.rollout.port import Revision
+from forgery.rollout.transaction import deploy, undo
+from forgery.stores import publish
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+OTHER_RECIPE = "ela1_q95_gain10_32_bilinear"
+Put = Callable[..., Revision]
+
+
+def picture() -> str:
+    encoded = io.BytesIO()
+    Image.radial_gradient("L").convert("RGB").save(encoded, "JPEG", quality=85)
+    return base64.b64encode(encoded.getvalue()).decode()
+
+
+class Callers:
+    """Requests, ten a second, each on a connection of its own, until told to stop."""
+
+    def __init__(self, url: str) -> None:
+        self.answers: list[tuple[str | None, str]] = []
+        self._url = f"{url}/v2/models/forgery/infer"
+        self._body = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [picture()]}]}
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(8)
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+
+    def __enter__(self) -> "Callers":
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._clock.join()
+        self._pool.shutdown()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(0.1):
+            self._pool.submit(self._call)
+
+    def _call(self) -> None:
+        try:
+            reply = httpx.post(self._url, json=self._body, timeout=20)
+            reply.raise_for_status()
+            self.answers.append((reply.json()["model_version"], ""))
+        except Exception as error:
+            text = getattr(getattr(error, "response", None), "text", "")
+            self.answers.append((None, f"{type(error).__name__} {error} {text}"))
+
+    @property
+    def failures(self) -> list[str]:
+        return [said for version, said in self.answers if version is None]
+
+    @property
+    def versions(self) -> set[str]:
+        return {version for version, _ in self.answers if version}
+
+
+@pytest.fixture(scope="module")
+def bundles(make_bundle: Callable[..., Bundle]) -> dict[str, Bundle]:
+    return {
+        "a": make_bundle(bias=0.0, seed=0),
+        "b": make_bundle(OTHER_RECIPE, bias=1.0, seed=1),
+        "c": make_bundle(bias=2.0, seed=2),
+    }
+
+
+@pytest.fixture
+def serving_a(place: Any, put: Put, bundles: dict[str, Bundle]) -> Iterator[Revision]:
+    """Bundle a in service before and after, whatever the test did."""
+    yield put(bundles["a"], "run-a")
+    put(bundles["a"], "run-a-again")
+
+
+def test_the_first_bundle_turns_the_service_ready(place: Any, put: Put, bundles: dict[str, Bundle]) -> None:
+    assert place.service().read().storage_uri is None
+    revision = put(bundles["a"], "first")
+    assert (revision.number, revision.outcome) == (1, "serving")
+    assert bundles["a"].digest in revision.message
+    metadata = httpx.get(f"{place.url()}/v2/models/forgery", timeout=10).json()
+    assert metadata["versions"] == [bundles["a"].digest]
+
+
+def test_a_deploy_and_a_rollback_fail_no_request(
+    place: Any, put: Put, bundles: dict[str, Bundle], serving_a: Revision, tmp_path: Path
+) -> None:
+    with Callers(place.url()) as callers:
+        time.sleep(2)
+        put(bundles["b"], "run-b")
+        time.sleep(2)
+        back = undo(place.service(), None, lambda _: None, tmp_path, 180, "run-undo")
+        time.sleep(8)
+    assert not callers.failures, callers.failures[:3]
+    assert len(callers.answers) > 100
+    assert callers.versions == {bundles["a"].digest, bundles["b"].digest}
+    assert (back.reason, back.model_version) == ("rollback", bundles["a"].digest)
+
+
+def test_applying_the_manifests_in_the_middle_of_a_rollout_changes_nothing(
+    place: Any, put: Put, bundles: dict[str, Bundle], serving_a: Revision
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(put, bundles["b"], "run-mid")
+        while not running.done():
+            place.apply()
+            time.sleep(1)
+        revision = running.result()
+    assert place.service().read().storage_uri == revision.storage_uri
+
+
+def test_a_rollout_changes_nothing_that_the_manifests_own(
+    place: Any, put: Put, bundles: dict[str, Bundle], serving_a: Revision
+) -> None:
+    place.apply()
+    put(bundles["b"], "run-own")
+    done = subprocess.run(["kubectl", "diff", "-k", str(place.overlay)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_missing_object_is_taken_back_naming_the_cause(
+    place: Any, bundles: dict[str, Bundle], serving_a: Revision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = f"{place.bundles}/{'0' * 32}"
+    monkeypatch.setattr("forgery.rollout.transaction.publish", lambda bundle, root: absent)
+    failing(place, bundles["b"], serving_a, "storage-initializer")
+
+
+def failing(place: Any, bundle: Bundle, before: Revision, cause: str) -> None:
+    """A deploy that must fail within 3 minutes, with the old model answering all the while."""
+    service = place.service()
+    begin = time.monotonic()
+    with Callers(place.url()) as callers, pytest.raises(DeployFailed, match=cause) as caught:
+        deploy(service, bundle, place.bundles, service.read(), 0.9, "run-bad", lambda _: None, 600)
+    assert time.monotonic() - begin < 180
+    assert f"{before.storage_uri} was put back" in str(caught.value)
+    assert service.read().storage_uri == before.storage_uri
+    assert service.history()[-1].outcome == "failed"
+    assert not callers.failures, callers.failures[:3]
+    assert callers.versions == {before.model_version}
+
+
+def test_a_bundle_that_cannot_be_loaded_is_taken_back_naming_the_cause(
+    place: Any, make_light_bundle: Callable[[str], Bundle], serving_a: Revision
+) -> None:
+    failing(place, make_light_bundle("no network"), serving_a, "kserve-container ended with status")
+
+
+def test_another_bundle_under_the_digest_is_taken_back(
+    place: Any, bundles: dict[str, Bundle], serving_a: Revision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = publish(bundles["c"], place.bundles)
+    monkeypatch.setattr("forgery.rollout.transaction.publish", lambda bundle, root: wrong)
+    failing(place, bundles["b"], serving_a, f"answers with {bundles['c'].digest}")
+
+
+def test_of_two_deploys_at_once_one_wins_and_the_other_says_who(
+    place: Any, bundles: dict[str, Bundle], serving_a: Revision
+) -> None:
+    expected = place.service().read()
+
+    def attempt(name: str) -> Revision | DeployConflict:
+        try:
+            return deploy(
+                place.service(), bundles[name], place.bundles, expected, 0.9, f"two-{name}", lambda _: None, 180
+            )
+        except DeployConflict as conflict:
+            return conflict
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(attempt, ("b", "c")))
+    (winner,) = [result for result in results if isinstance(result, Revision)]
+    (loser,) = [result for result in results if isinstance(result, DeployConflict)]
+    assert winner.storage_uri in str(loser)
+    assert "by forgery at" in str(loser) or winner.run_id in str(loser)
+    assert place.service().read().storage_uri == winner.storage_uri
+
+
+def test_an_edit_by_somebody_else_meanwhile_is_kept(
+    place: Any, put: Put, bundles: dict[str, Bundle], serving_a: Revision
+) -> None:
+    path = ["--namespace", place.namespace, "inferenceservice", "forgery"]
+
+    def annotate(value: str) -> None:
+        patch = f'{{"metadata": {{"labels": {{"theirs": {value}}}}}}}'
+        subprocess.run(["kubectl", "patch", *path, "--type=merge", "-p", patch], check=True, capture_output=True)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(put, bundles["b"], "run-edit")
+        time.sleep(1)
+        annotate('"kept"')
+        running.result()
+    assert place.get("inferenceservice", "forgery")["metadata"]["labels"]["theirs"] == "kept"
+    annotate("null")
+
+
+def test_undo_to_a_revision_of_long_ago(
+    place: Any, put: Put, bundles: dict[str, Bundle], serving_a: Revision, tmp_path: Path
+) -> None:
+    service = place.service()
+    newest = service.history()[-1]
+    third = next(
+        entry
+        for entry in service.history()
+        if entry.outcome == "serving" and entry.model_version != serving_a.model_version
+    )
+    for _ in range(30):
+        service.record(newest.model_copy(update={"run_id": "filler"}))
+    revision = undo(service, third.number, lambda _: None, tmp_path, 180)
+    assert revision.storage_uri == third.storage_uri == service.read().storage_uri
+    forgotten = service.prune(5)
+    assert third.number in [entry.number for entry in forgotten]
+    kept = service.history()
+    assert len(kept) <= 7
+    assert revision.number in [entry.number for entry in kept]
+    with pytest.raises(InvalidConfig, match="no revision"):
+        undo(service, third.number, lambda _: None, tmp_path, 180)
