@@ -52,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's answer: the reason is one sentence with its numbers, the Markdown has every check."""
+    """The gate's answer: the reason is one sentence with its numbers; it heads the Markdown, which has every check."""
 
     promote: bool
     reason: str
@@ -83,7 +83,7 @@ def judge(challenger: "ModelScores", champion: "ModelScores | None", rule: Promo
     for name, scores in (("challenger", challenger), ("champion", champion)):
         if scores is not None and (bad := sum(not math.isfinite(each) for each in scores.probabilities)):
             reason = f"Held: the {name} gives no number for {bad} of {len(scores.pictures)} test pictures."
-            return Verdict(False, reason, render("verdict.md.j2", promote=False, reason=reason, checks=()))
+            return Verdict(False, reason, render("verdict.md.j2", reason=reason, checks=()))
     figures = _figures(challenger, champion, rule, seed)
     checks = _alone(figures, rule)
     if champion is not None:
@@ -92,7 +92,6 @@ def judge(challenger: "ModelScores", champion: "ModelScores | None", rule: Promo
     promote = all(check.passed for check in checks)
     markdown = render(
         "verdict.md.j2",
-        promote=promote,
         reason=reason,
         checks=checks,
         figures=figures,

@@ -15,7 +15,7 @@ from forgery.config import RunConfig
 from forgery.dataset.manifest import DatasetInfo, Picture, Split
 from forgery.dataset.shards import ShardWriter, read_encoded
 from forgery.engine import Engine
-from forgery.errors import DataRejected
+from forgery.errors import DataRejected, SourceError
 from forgery.evaluation.evaluate import evaluate
 from forgery.evaluation.examples import collect_examples
 from forgery.evaluation.report import report_html
@@ -241,16 +241,21 @@ def test_a_test_split_of_one_class_is_refused_before_anything_is_written(
 def test_pictures_that_cannot_be_read_become_results_in_their_place(make_bundle: Callable[..., Bundle]) -> None:
     bundle = make_bundle()
     good = encoded_picture(1, forged=True)
-    named = [("a", good), ("b", b""), ("c", b"no picture"), ("d", good), ("e", good[:-100])]
-    results = list(score_pictures(bundle, iter(named), batch_size=2))
-    assert [each.name for each in results] == ["a", "b", "c", "d", "e"]
-    assert [type(each) for each in results] == [
-        ScoredPicture,
-        FailedPicture,
-        FailedPicture,
-        ScoredPicture,
-        FailedPicture,
+
+    def unreadable() -> bytes:
+        raise SourceError("no permission")
+
+    named = [
+        ("a", good),
+        ("b", b""),
+        ("c", b"no picture"),
+        ("d", lambda: good),
+        ("e", good[:-100]),
+        ("f", unreadable),
     ]
+    results = list(score_pictures(bundle, iter(named), batch_size=2))
+    assert [each.name for each in results] == ["a", "b", "c", "d", "e", "f"]
+    assert [isinstance(each, ScoredPicture) for each in results] == [True, False, False, True, False, False]
     first, fourth = results[0], results[3]
     assert isinstance(first, ScoredPicture)
     assert isinstance(fourth, ScoredPicture)
@@ -259,7 +264,9 @@ def test_pictures_that_cannot_be_read_become_results_in_their_place(make_bundle:
     assert first.model_version == bundle.digest
     assert first.label == bundle.info.decision.label(first.probability_forged)
     reasons = [each.reason for each in results if isinstance(each, FailedPicture)]
-    assert reasons == ["empty", "unreadable", "truncated"]
+    assert reasons == ["empty", "unreadable", "truncated", "unreadable"]
+    assert results[5].record() == {"file": "f", "error": "no permission"}
+    assert set(first.record()) == {"file", "label", "probability_forged", "threshold", "model_version"}
 
 
 def test_nothing_is_read_ahead_beyond_a_batch(make_bundle: Callable[..., Bundle]) -> None:

@@ -162,7 +162,7 @@ def test_models_measured_on_different_pictures_are_not_compared() -> None:
 
 def test_the_markdown_has_every_check_with_its_figures_and_marks_what_failed() -> None:
     verdict = judge(with_errors(20, 20, latency_ms=31), with_errors(60, 60), RULE)
-    assert verdict.reason in verdict.markdown
+    assert verdict.markdown.startswith(f"## {verdict.reason}\n\n| Check |")
     assert len(verdict.checks) == 6
     for check in verdict.checks:
         mark = "pass" if check.passed else "**fail**"

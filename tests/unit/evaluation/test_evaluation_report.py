@@ -40,7 +40,7 @@ def test_names_of_pictures_cannot_inject_html(comparison: Comparison) -> None:
 
 def test_a_template_that_lacks_a_value_fails_instead_of_leaving_a_hole() -> None:
     with pytest.raises(UndefinedError, match="'reason' is undefined"):
-        render("verdict.md.j2", promote=True, checks=())
+        render("verdict.md.j2", checks=())
 
 
 def test_a_line_chart_is_well_formed_and_spans_its_axes() -> None:
