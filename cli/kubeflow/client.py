@@ -5,6 +5,7 @@ Imports kfp, which takes a third of a second: import this module inside function
 
 import contextlib
 import io
+import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -86,6 +87,8 @@ def _retries(attempts: int) -> urllib3.Retry:
 
 def make_client(**options: Any) -> PipelinesClient:  # noqa: ANN401
     """A client; `options` are those of `kfp.Client`."""
+    # It would warn of every retry, with a line full of its own objects.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of servers older than KFP 2 whenever it is made
         return PipelinesClient(**options)

@@ -19,6 +19,9 @@ _REFERENCE = re.compile(
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
+# libyaml's is ten times as fast; wheels have it, builds from source may not.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -101,7 +104,7 @@ class CompiledPipeline:
 
     @cached_property
     def _spec(self) -> dict[str, Any]:
-        documents = (document for document in yaml.safe_load_all(self.text) if document)
+        documents = (document for document in yaml.load_all(self.text, _LOADER) if document)
         return dict(next(document for document in documents if "pipelineInfo" in document))
 
     def _steps(self, tasks: Mapping[str, Any]) -> Iterator[Step]:

@@ -156,9 +156,10 @@ def _explained(host: str) -> Iterator[None]:
     except kfp_server_api.ApiException as error:
         raise _refusal(host, error) from error
     except urllib3.exceptions.HTTPError as error:
-        raise PipelinesUnavailable(
-            f"no answer at {host} ({_cause(error)}): is it right, and reachable? {_REACH}"
-        ) from error
+        cause = _cause(error)
+        if "SSL" in cause or "certificate" in cause:
+            raise _insecure(host, cause) from error
+        raise PipelinesUnavailable(f"no answer at {host} ({cause}): is it right, and reachable? {_REACH}") from error
     except OSError as error:
         raise PipelinesUnavailable(f"no answer at {host}: {error.strerror or error}") from error
 
@@ -175,7 +176,7 @@ def _refusal(host: str, error: Any) -> ForgeryError:  # noqa: ANN401
             f"{host} forbids this (403): {said}; ask for the role kubeflow-pipelines-edit in the namespace"
         )
     if not error.status:
-        return PipelinesUnavailable(f"no secure connection to {host}: {said}; --ca names the authority's certificate")
+        return _insecure(host, said)
     if error.status >= 500 or error.status == 429:
         return PipelinesUnavailable(
             f"{host} fails ({error.status}): {said}; try again, or see the log of its pod ml-pipeline"
@@ -193,10 +194,17 @@ def _message(error: Any) -> str:  # noqa: ANN401
     return " ".join(str(text or error.reason or "no reason given").split())[:400]
 
 
+def _insecure(host: str, cause: str) -> ForgeryError:
+    return PipelinesUnavailable(
+        f"no secure connection to {host} ({cause}); --ca FILE names its authority's certificate"
+    )
+
+
 def _cause(error: BaseException) -> str:
     """The innermost reason of a failed connection, without the client's own words around it."""
-    reason = getattr(error, "reason", None)
-    while isinstance(reason, BaseException) and getattr(reason, "reason", None):
-        reason = reason.reason  # type: ignore[attr-defined]
-    text = str(reason or error)
-    return text.rpartition(": ")[2] if "Errno" in text or "object at 0x" in text else text
+    reason: object = error
+    while isinstance(inner := getattr(reason, "reason", None), BaseException):
+        reason = inner
+    text = str(reason)
+    # "HTTPConnectionPool(host=..., port=...): Read timed out.", "<HTTPConnection ...>: [Errno 111] Connection refused"
+    return text.rpartition(": ")[2] if text.startswith(("HTTP", "<")) else text

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from cli.kubeflow import cron
 from cli.kubeflow.connection import PipelinesRefused, Server
+from cli.kubeflow.cron import Cron, parse
 from cli.kubeflow.submit import Placement, make_experiment
 from cli.kubeflow.upload import Uploaded, named
 from forgery.errors import InvalidConfig
@@ -29,7 +29,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Timing:
     """When runs start: by `cron`, or `every_s` seconds."""
 
-    cron: cron.Cron | None = None
+    cron: Cron | None = None
     every_s: int | None = None
 
     def words(self) -> str:
@@ -74,7 +74,7 @@ def parse_timing(expression: str | None, every: str | None) -> Timing:
     if (expression is None) == (every is None):
         raise InvalidConfig("give either --cron '0 0 3 * * *' or --every 24h")
     if expression is not None:
-        return Timing(cron=cron.parse(expression))
+        return Timing(cron=parse(expression))
     match = _INTERVAL.fullmatch((every or "").strip())
     seconds = int(match[1]) * _UNIT_S[match[2]] if match else 0
     if seconds < 60:
@@ -244,7 +244,7 @@ def _timing(run: "V2beta1RecurringRun") -> Timing | None:
         return None
     try:
         # Five fields were accepted by the server, and mean this to it.
-        return Timing(cron=cron.parse(f"{text} *" if len(text.split()) == 5 else text))
+        return Timing(cron=parse(f"{text} *" if len(text.split()) == 5 else text))
     except InvalidConfig:
         return None
 
