@@ -15,10 +15,10 @@ import math
 import multiprocessing
 import sys
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,7 @@ from forgery.cores import available_cores
 from forgery.dataset.manifest import ClassLabel, Picture, Split, read_info
 from forgery.dataset.shards import ShardWriter, read_encoded
 from forgery.errors import ForgeryError, StorageError
+from forgery.parallel import in_order
 from forgery.picture import Limits
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe, evidence, parse_recipe
@@ -123,7 +124,7 @@ def decode_map(png: bytes, shape: tuple[int, int, int]) -> Evidence:
 class _Work:
     """One picture for a worker: its bytes, and the copies to take maps of."""
 
-    digest: str
+    picture: Picture
     encoded: bytes
     variants: tuple[Variant, ...]
 
@@ -171,16 +172,16 @@ def build_evidence(
     pictures = sum(sum(info.counts[split].values()) for split in EVIDENCE_SPLITS)
     workers = workers or (available_cores() if pictures > _FEW_PICTURES else 1)
     with whole_folder(out, INFO_FILE, summary.map_bytes) as folder:
-        computed = _compute(_pictures(image_set, per_split), recipe, workers)
+        computed = _compute(_work(image_set, per_split), recipe, workers)
         _write(folder, track(computed, pictures, "computing evidence"), summary.variants, shard_mb)
         (folder / INFO_FILE).write_text(summary.model_dump_json(indent=2) + "\n")
     return summary
 
 
-def _pictures(image_set: Path, variants: dict[Split, tuple[Variant, ...]]) -> Iterator[tuple[Picture, _Work]]:
+def _work(image_set: Path, variants: dict[Split, tuple[Variant, ...]]) -> Iterator[_Work]:
     for split, copies in variants.items():
         for picture, encoded in read_encoded(image_set, (split,)):
-            yield picture, _Work(picture.digest, encoded, copies)
+            yield _Work(picture, encoded, copies)
 
 
 def _write(folder: Path, computed: Iterable[tuple[Picture, list[bytes]]], variants: list[str], shard_mb: int) -> None:
@@ -202,40 +203,18 @@ def _write(folder: Path, computed: Iterable[tuple[Picture, list[bytes]]], varian
                 index.write(row.model_dump_json() + "\n")
 
 
-def _compute(
-    pictures: Iterable[tuple[Picture, _Work]], recipe: Recipe, workers: int
-) -> Iterator[tuple[Picture, list[bytes]]]:
+def _compute(works: Iterator[_Work], recipe: Recipe, workers: int) -> Iterator[tuple[Picture, list[bytes]]]:
     """Maps of each picture, in the order of pictures."""
     if workers == 1:
-        for picture, work in pictures:
-            yield picture, _maps(work, recipe)
+        for work in works:
+            yield work.picture, _maps(work, recipe)
         return
     # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
     method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
+    chunks = iter(lambda: list(itertools.islice(works, _CHUNK_PICTURES)), [])
     with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
-        yield from _bounded(
-            lambda chunk: pool.submit(_maps_of_chunk, recipe.name, chunk), _chunks(pictures), most=3 * workers
-        )
-
-
-def _chunks(pictures: Iterable[tuple[Picture, _Work]]) -> Iterator[list[tuple[Picture, _Work]]]:
-    remaining = iter(pictures)
-    while chunk := list(itertools.islice(remaining, _CHUNK_PICTURES)):
-        yield chunk
-
-
-def _bounded(
-    submit: Callable[[list[_Work]], Future[list[list[bytes]]]], chunks: Iterable[list[tuple[Picture, _Work]]], most: int
-) -> Iterator[tuple[Picture, list[bytes]]]:
-    """Keep at most so many chunks under way, so that memory does not grow with the image set."""
-    waiting: deque[tuple[list[Picture], Future[list[list[bytes]]]]] = deque()
-    for chunk in chunks:
-        waiting.append(([picture for picture, _ in chunk], submit([work for _, work in chunk])))
-        if len(waiting) >= most:
-            done, future = waiting.popleft()
-            yield from zip(done, future.result(), strict=True)
-    for done, future in waiting:
-        yield from zip(done, future.result(), strict=True)
+        for chunk, maps in in_order(pool, partial(_maps_of_chunk, recipe.name), chunks, most=3 * workers):
+            yield from zip((work.picture for work in chunk), maps, strict=True)
 
 
 def _maps_of_chunk(recipe_name: str, chunk: list[_Work]) -> list[list[bytes]]:
@@ -249,4 +228,4 @@ def _maps(work: _Work, recipe: Recipe) -> list[bytes]:
         return [encode_map(evidence(file, recipe, _INGESTED)) for file in files]
     except ForgeryError as error:
         # Ingest decoded it, so it was changed since; a plain error also travels between processes.
-        raise StorageError(f"picture {work.digest} of the image set is damaged: {error}") from error
+        raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error

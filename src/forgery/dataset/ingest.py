@@ -8,11 +8,11 @@ import contextlib
 import hashlib
 import itertools
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from forgery.config import DataOptions
 from forgery.cores import available_cores
@@ -24,6 +24,7 @@ from forgery.dataset.shards import ShardWriter
 from forgery.dataset.sources import Entry, Source, open_source
 from forgery.dataset.split import GroupSize, assign_splits, sample_groups
 from forgery.errors import SourceError
+from forgery.parallel import in_order
 from forgery.picture import Limits
 from forgery.progress import track
 from forgery.writing import whole_folder
@@ -34,9 +35,6 @@ INFO_FILE: Final = "dataset.json"
 _EXTENSIONS: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp"}
 # Decoders release the interpreter lock; more readers than cores hide the latency of a bucket.
 _READERS: Final = max(4, available_cores())
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 def ingest(source: str, out: Path, options: DataOptions, seed: int) -> DatasetInfo:
@@ -94,22 +92,9 @@ def _sizes(pictures: Iterable[tuple[str, str]]) -> dict[str, GroupSize]:
 def _read_all(source: Source, pictures: Sequence[Labelled], options: DataOptions, intake: Intake) -> None:
     limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
     with ThreadPoolExecutor(_READERS) as pool:
-        examined = _in_order(pool, lambda labelled: examine(source, labelled, limits), pictures)
-        for each in track(examined, len(pictures), "reading pictures"):
+        examined = in_order(pool, lambda labelled: examine(source, labelled, limits), pictures, _READERS + 1)
+        for _, each in track(examined, len(pictures), "reading pictures"):
             intake.add(each)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item]
-) -> Iterator[_Result]:
-    """Results in the order of items, with a bounded number under way: memory does not grow with the source."""
-    waiting: deque[Future[_Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > _READERS:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _write(folder: Path, intake: Intake, listing: Listing, options: DataOptions, seed: int) -> DatasetInfo:
