@@ -197,8 +197,9 @@ def _ranking(outcome: Outcome, weights: Floats) -> dict[str, Floats]:
     ranked = outcome.probabilities[order]
     # Pictures with the same score are one step of both curves.
     steps = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
-    forged = np.add.reduceat(weights[:, order] * outcome.forged[order], steps, axis=1)
-    authentic = np.add.reduceat(weights[:, order] * ~outcome.forged[order], steps, axis=1)
+    ordered = weights[:, order]
+    forged = np.add.reduceat(ordered * outcome.forged[order], steps, axis=1)
+    authentic = np.add.reduceat(ordered, steps, axis=1) - forged
     forged_above, authentic_above = np.cumsum(forged, axis=1), np.cumsum(authentic, axis=1)
     positives, negatives = forged_above[:, -1], authentic_above[:, -1]
     ranked_lower = negatives[:, None] - authentic_above + authentic / 2
