@@ -96,7 +96,7 @@ bench: setup  ## Measure, as ratios within one run, and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
 
 docs: setup  ## Build the documentation into site/
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) \
