@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from cli.bundles import open_named
 from cli.files import read_picture
 from cli.home import Home
 from forgery.bundle import open_bundle
-from forgery.errors import ForgeryError
 
 Record = dict[str, Any]
 _STYLES = {"forged": "bold red", "authentic": "green", "inconclusive": "yellow"}
@@ -23,11 +23,8 @@ def score_here(home: Home, folder: Path | None, paths: Sequence[Path]) -> Iterat
     from forgery.scoring import score_pictures
 
     bundle = open_named(None) if folder is None else open_bundle(folder)
-    for path in paths:
-        try:
-            yield from (scored.record() for scored in score_pictures(bundle, [(str(path), read_picture(path))]))
-        except ForgeryError as error:
-            yield {"file": str(path), "error": str(error)}
+    for scored in score_pictures(bundle, ((str(path), partial(read_picture, path)) for path in paths)):
+        yield scored.record()
 
 
 def ask_endpoint(url: str, paths: Sequence[Path]) -> Iterator[Record]:
