@@ -40,6 +40,10 @@ class PictureRejected(ForgeryError):
         self.limit = limit
 
 
+class TrainingFailed(ForgeryError):
+    """The network cannot be fitted: the loss is no longer a number; the message says what to change."""
+
+
 class BundleError(ForgeryError):
     """A model bundle is incomplete, altered, or gives other answers than it was sealed with."""
 

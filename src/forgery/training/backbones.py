@@ -8,17 +8,17 @@ Features for Discriminative Localization", CVPR 2016).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import keras
 
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe
 from forgery.training.export import LOGIT_MAP
 
-if TYPE_CHECKING:
-    import keras
-
 BACKBONE_LAYER = "backbone"
 _CNN_FILTERS = (16, 32, 64, 96)
+# Keras's .99 needs hundreds of steps to forget its start; small data sets have some ten an epoch.
+_CNN_NORM_MOMENTUM = 0.9
 
 Shape = tuple[int, int, int]
 
@@ -35,44 +35,36 @@ class Backbone:
         imagenet: Keras publishes ImageNet weights for it, on three channels.
     """
 
-    build: "Callable[[Shape, str | None], keras.Model]"
+    build: Callable[[Shape, str | None], keras.Model]
     scale: float
     offset: float
     min_size_px: int
     imagenet: bool = True
 
 
-def _cnn(shape: Shape, weights: str | None) -> "keras.Model":
+def _cnn(shape: Shape, weights: str | None) -> keras.Model:
     """Four blocks of convolution, batch norm, ReLU and pooling: about 90,000 weights."""
-    import keras
-
     del weights  # there are none to have
     inputs = keras.Input(shape)
     features = inputs
     for filters in _CNN_FILTERS:
         features = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
-        features = keras.layers.BatchNormalization()(features)
+        features = keras.layers.BatchNormalization(momentum=_CNN_NORM_MOMENTUM)(features)
         features = keras.layers.ReLU()(features)
         features = keras.layers.MaxPooling2D()(features)
     return keras.Model(inputs, features)
 
 
-def _mobilenet_v2(shape: Shape, weights: str | None) -> "keras.Model":
-    import keras
-
+def _mobilenet_v2(shape: Shape, weights: str | None) -> keras.Model:
     return keras.applications.MobileNetV2(weights=weights, include_top=False, input_shape=shape)
 
 
-def _efficientnet(shape: Shape, weights: str | None) -> "keras.Model":
+def _efficientnet(shape: Shape, weights: str | None) -> keras.Model:
     """EfficientNetV2-B0, with its own normalisation of 0..255 as its first layers."""
-    import keras
-
     return keras.applications.EfficientNetV2B0(weights=weights, include_top=False, input_shape=shape)
 
 
-def _xception(shape: Shape, weights: str | None) -> "keras.Model":
-    import keras
-
+def _xception(shape: Shape, weights: str | None) -> keras.Model:
     return keras.applications.Xception(weights=weights, include_top=False, input_shape=shape)
 
 
@@ -93,7 +85,7 @@ def find_backbone(name: str) -> Backbone:
 
 def build_network(
     name: str, recipe: Recipe, dropout: float = 0.0, keras_weights: str | None = None, frozen_norm: bool = False
-) -> "keras.Model":
+) -> keras.Model:
     """Build an uncompiled network with random weights, or with those Keras publishes.
 
     Args:
@@ -112,8 +104,6 @@ def build_network(
     Raises:
         InvalidConfig: Unknown backbone, or the recipe's maps are too small for it.
     """
-    import keras
-
     backbone = find_backbone(name)
     _check_size(name, backbone, recipe)
     inputs = keras.Input(recipe.shape, dtype="uint8", name=recipe.name)
@@ -131,7 +121,7 @@ def build_network(
     return network
 
 
-def _extractor(backbone: Backbone, shape: Shape, keras_weights: str | None) -> "keras.Model":
+def _extractor(backbone: Backbone, shape: Shape, keras_weights: str | None) -> keras.Model:
     channels = 3 if backbone.imagenet else shape[2]
     extractor = backbone.build((shape[0], shape[1], channels), keras_weights)
     extractor.name = BACKBONE_LAYER
@@ -147,18 +137,14 @@ def _check_size(name: str, backbone: Backbone, recipe: Recipe) -> None:
         )
 
 
-def freeze_norm(network: "keras.Model") -> None:
+def freeze_norm(network: keras.Model) -> None:
     """Make every batch norm of the backbone keep its statistics, scale and shift."""
-    import keras
-
     for layer in network.get_layer(BACKBONE_LAYER).layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
 
-def has_frozen_norm(network: "keras.Model") -> bool:
+def has_frozen_norm(network: keras.Model) -> bool:
     """Whether the network was built with `frozen_norm`; saved with it in `model.keras`."""
-    import keras
-
     layers = network.get_layer(BACKBONE_LAYER).layers
     return any(isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable for layer in layers)
