@@ -31,7 +31,7 @@ from forgery.dataset.manifest import ClassLabel, Picture, Split, read_info
 from forgery.dataset.shards import ShardWriter, read_encoded
 from forgery.errors import ForgeryError, StorageError
 from forgery.parallel import in_order
-from forgery.picture import Limits
+from forgery.picture import UNLIMITED
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe, evidence, parse_recipe
 from forgery.variants import ORIGINAL, Variant, parse_variants
@@ -40,8 +40,6 @@ from forgery.writing import whole_folder
 INFO_FILE: Final = "evidence.json"
 INDEX_FILE: Final = "index.jsonl"
 EVIDENCE_SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
-# Ingest held every picture to the limits of its run; a second, other limit here would lose some of them.
-_INGESTED: Final = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize)
 # Starting workers costs as much as some hundred small maps.
 _FEW_PICTURES: Final = 64
 # Few enough that no core waits long for the last ones, enough to make the way to a worker cheap.
@@ -224,8 +222,8 @@ def _maps_of_chunk(recipe_name: str, chunk: list[_Work]) -> list[list[bytes]]:
 
 def _maps(work: _Work, recipe: Recipe) -> list[bytes]:
     try:
-        files = [work.encoded, *(copy.copy(work.encoded, _INGESTED, recipe.upright) for copy in work.variants)]
-        return [encode_map(evidence(file, recipe, _INGESTED)) for file in files]
+        files = [work.encoded, *(copy.copy(work.encoded, UNLIMITED, recipe.upright) for copy in work.variants)]
+        return [encode_map(evidence(file, recipe, UNLIMITED)) for file in files]
     except ForgeryError as error:
         # Ingest decoded it, so it was changed since; a plain error also travels between processes.
         raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error

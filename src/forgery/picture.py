@@ -1,6 +1,7 @@
 """From the bytes of a file to its pixels: by content, within limits that are checked before decoding."""
 
 import io
+import sys
 import warnings
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+# For pictures of an image set: ingest held them to the limits of its run, and others here would lose some of them.
+UNLIMITED = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize)
 
 
 @dataclass(frozen=True)

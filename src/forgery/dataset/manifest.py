@@ -77,3 +77,10 @@ def read_pictures(folder: Path, splits: tuple[Split, ...] = SPLITS) -> Iterator[
             picture = Picture.model_validate_json(line)
             if picture.split in splits:
                 yield picture
+
+
+def read_rejects(folder: Path) -> Iterator[Reject]:
+    """Every file that was not accepted, in order of name, one at a time."""
+    with (folder / "rejects.jsonl").open() as lines:
+        for line in lines:
+            yield Reject.model_validate_json(line)
