@@ -1,0 +1,53 @@
+import sys
+from types import ModuleType
+
+import pytest
+from pydantic import ValidationError
+
+from benchmarks import __main__ as runner
+from benchmarks.rows import Row
+
+
+@pytest.mark.parametrize(
+    ("ratio", "goal", "met"),
+    [(1.35, "<= 1.35", True), (1.36, "<= 1.35", False), (1.8, ">= 1.8", True), (1, ">= 2", False)],
+)
+def test_goal_is_a_comparison(ratio: float, goal: str, met: bool) -> None:
+    assert Row(name="x", ratio=ratio, goal=goal).met is met
+
+
+def test_goal_that_is_no_comparison_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Row(name="x", ratio=1, goal="fast")
+
+
+def test_rows_are_printed_tabled_and_a_missed_goal_fails(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = ModuleType("benchmarks.made_up")
+    rows = [Row(name="ELA over bare codec", ratio=1.2, goal="<= 1.35"), Row(name="two cores", ratio=1.5, goal=">= 1.8")]
+    monkeypatch.setattr(module, "measure", lambda: rows, raising=False)
+    monkeypatch.setitem(sys.modules, "benchmarks.made_up", module)
+    monkeypatch.setattr(runner, "names", lambda: ["made_up"])
+    monkeypatch.setattr(runner, "PAGE", tmp_path / "benchmarks.md")
+    assert runner.main([]) == 1
+    assert capsys.readouterr().out.splitlines() == [row.model_dump_json() for row in rows]
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| ELA over bare codec | 1.20 | <= 1.35 | yes |" in page
+    assert "| two cores | 1.50 | >= 1.8 | no |" in page
+
+
+def test_part_of_the_benchmarks_does_not_replace_the_page(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("benchmarks.made_up")
+    monkeypatch.setattr(module, "measure", lambda: [Row(name="a", ratio=1, goal="<= 2")], raising=False)
+    monkeypatch.setitem(sys.modules, "benchmarks.made_up", module)
+    monkeypatch.setattr(runner, "names", lambda: ["made_up"])
+    monkeypatch.setattr(runner, "PAGE", tmp_path / "benchmarks.md")
+    assert runner.main(["made_up"]) == 0
+    assert not (tmp_path / "benchmarks.md").exists()
+
+
+def test_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        runner.main(["nothing"])
+    assert "no benchmark 'nothing'" in capsys.readouterr().err
