@@ -104,7 +104,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --pytho
 
 lock: setup  ## Write requirements.txt and the images' subsets of it anew (UPGRADE=--upgrade: newest versions)
 	@$(UV_COMPILE) --all-extras pyproject.toml -o requirements.txt
-	@for image in train transformer predictor; do \
+	@for image in train transformer predictor ui; do \
 		$(UV_COMPILE) --extra $$image --constraint requirements.txt pyproject.toml -o requirements/$$image.txt || exit 1; \
 	done
 	@echo "uv==$(UV_VERSION)" | $(UV_COMPILE) - -o requirements/uv.txt
