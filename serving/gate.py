@@ -90,7 +90,8 @@ class Gate:
         if refusal.reason is Reason.TIMEOUT:
             refusal = self._timed_out(body)
         journal.refuse(entry, refusal)
-        await body.discard(self._limits.request_timeout_s)
+        if refusal.reason is not Reason.SLOW_UPLOAD:
+            await body.discard(self._limits.request_timeout_s)
         await refusal.response()(scope, body.receive, reply.send)
 
     def _timed_out(self, body: "_Body") -> Refusal:

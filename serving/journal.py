@@ -21,7 +21,7 @@ logger = logging.getLogger("serving.request")
 
 # Printable ASCII: what an HTTP header and gRPC metadata may both carry.
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,256}")
-_FORWARDED = ("x-request-id", "traceparent", "tracestate", "authorization", "x-b3-traceid")
+_FORWARDED = ("x-request-id", "traceparent", "tracestate", "x-b3-traceid")
 _ROUTE_LENGTH = 120
 
 

@@ -83,11 +83,12 @@ class Process:
             self._popen.stdin.close()
 
     def last_words(self) -> str:
-        """Why it ended: the error it printed last, or its exit code and where to read more."""
+        """Why it ended: the error it printed last, or its exit code, last line and where to read more."""
         lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        if lines and lines[-1].startswith("error: "):
-            return lines[-1].removeprefix("error: ")
-        return f"the server ended with code {self._popen.poll()}; its log is {self._log}"
+        last = lines[-1] if lines and not lines[-1].startswith("{") else ""
+        if last.startswith("error: "):
+            return last.removeprefix("error: ")
+        return f"the server ended with code {self._popen.poll()}{last and ': '}{last}; its log is {self._log}"
 
 
 def forget_old_logs(folder: Path, prefix: str) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import base64
+import contextvars
 import logging
 import sys
 import time
@@ -176,7 +177,9 @@ class Transformer(VersionedModel):
         return [base64.b64encode(each).decode("ascii") for each in made]
 
     async def _in_thread(self, function: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, function, *arguments)
+        # Like asyncio.to_thread, which knows no executor of one's own: the request's log entry goes along.
+        work = partial(contextvars.copy_context().run, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
     async def _for_each(self, function: Any, items: Any) -> list[Any]:
         """Run on every item; the first failure, in the items' order, cancels what has not begun."""
