@@ -232,6 +232,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body in one packet: 40 ms less for each answer
 
     def dispatch(self) -> None:
         raise NotImplementedError

@@ -4,6 +4,7 @@ Nothing here is written by hand from documentation: paths, methods, query parame
 `kfp_server_api`, so that a server built on it refuses what the real one's gateway refuses.
 """
 
+import functools
 import inspect
 import re
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Operation:
     body: str | None
 
 
+@functools.cache
 def operations() -> list[Operation]:
     """All calls that the client can make; those with longer paths first, for `/pipelines/upload` is no pipeline id."""
     found = []
