@@ -1,0 +1,130 @@
+"""The two evidences of the blocks recipe: what stands out within a picture, and what repeats in it."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from skimage import data
+
+from forgery.errors import InvalidConfig
+from forgery.recipes import evidence, parse_recipe
+from forgery.recipes.blocks import BlocksRecipe
+from forgery.recipes.selfmatch import self_matches
+
+RECIPE = BlocksRecipe()
+SMALL = BlocksRecipe(qualities=(75,), cells=16, matches=False)
+COPIED_FROM, COPIED_TO, SIDE = (60, 90), (150, 250), 80  # row, column; pixels
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Image.Image:
+    return Image.fromarray(data.astronaut()).resize((384, 256), Image.Resampling.LANCZOS)
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=quality)
+    return encoded.getvalue()
+
+
+def copied(picture: Image.Image, turn: float = 0.0, side: int = SIDE) -> Image.Image:
+    """The picture with a square of it pasted elsewhere."""
+    row, column = COPIED_FROM
+    square = picture.crop((column, row, column + SIDE, row + SIDE)).resize((side, side), Image.Resampling.BICUBIC)
+    pasted = picture.copy()
+    mask = Image.new("L", square.size, 255).rotate(turn)
+    pasted.paste(square.rotate(turn, Image.Resampling.BICUBIC), (COPIED_TO[1], COPIED_TO[0]), mask)
+    return pasted
+
+
+def agreement_in_pixels(picture: Image.Image) -> NDArray[np.float32]:
+    found = self_matches(np.asarray(picture.convert("L"))).agreement
+    return np.asarray(Image.fromarray(found).resize(picture.size, Image.Resampling.BOX))
+
+
+@given(
+    st.lists(st.integers(1, 100), min_size=1, max_size=4),
+    st.integers(8, 256),
+    st.booleans(),
+    st.booleans(),
+)
+def test_name_stands_for_the_recipe(qualities: list[int], cells: int, matches: bool, upright: bool) -> None:
+    recipe = BlocksRecipe(tuple(qualities), cells, matches, upright)
+    assert parse_recipe(recipe.name) == recipe
+    assert recipe.name.isidentifier()
+
+
+@pytest.mark.parametrize("name", ["blocks1", "blocks1_q75", "blocks1_q75_7", "blocks1_q0_48", "blocks1_q75_48_luma"])
+def test_refuses_names_that_stand_for_nothing(name: str) -> None:
+    with pytest.raises(InvalidConfig, match=r"cells|qualities"):
+        parse_recipe(name)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (2000, 3), (3, 2000), (47, 49), (640, 480)])
+def test_any_size_gives_the_shape(size: tuple[int, int]) -> None:
+    grain = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    found = RECIPE.compute(Image.fromarray(grain))
+    assert found.dtype == np.uint8
+    assert found.shape == RECIPE.shape == (48, 48, 15)
+
+
+def test_same_picture_gives_the_same_bytes_from_memory_and_from_png(photograph: Image.Image) -> None:
+    encoded = io.BytesIO()
+    photograph.save(encoded, "PNG")
+    first = RECIPE.compute(photograph)
+    assert np.array_equal(first, RECIPE.compute(photograph))
+    assert np.array_equal(first, evidence(encoded.getvalue(), RECIPE))
+
+
+def test_nothing_stands_out_of_a_flat_picture() -> None:
+    found = RECIPE.compute(Image.new("RGB", (200, 100), (90, 90, 90)))
+    assert (found[:, :, :12] == 128).all()
+    assert (found[:, :, 12] == 90).all()
+    assert (found[:, :, 13:] == 0).all()
+
+
+def test_standardised_whatever_the_picture_went_through(photograph: Image.Image) -> None:
+    for quality in (60, 95):
+        channel = evidence(jpeg(photograph, quality), SMALL)[:, :, 0].astype(float)
+        assert channel.mean() == pytest.approx(128, abs=1)
+        assert channel.std() == pytest.approx(32, abs=1.5)
+
+
+def test_a_pasted_region_of_another_quality_stands_out(photograph: Image.Image) -> None:
+    host = Image.open(io.BytesIO(jpeg(photograph, 70))).convert("RGB")
+    host.paste(photograph.crop((160, 64, 288, 192)), (160, 64))
+    recipe = BlocksRecipe(qualities=(70,), matches=False)
+    before, after = (recipe.compute(each)[:, :, 0].astype(float) for each in (photograph, host))
+    inside = np.zeros((48, 48), bool)
+    inside[13:35, 21:35] = True
+    gain = (after - before)[inside].mean() - (after - before)[~inside].mean()
+    assert gain > 16  # half a standard deviation
+
+
+@pytest.mark.parametrize(("turn", "side"), [(0, SIDE), (30, SIDE), (0, 100)])
+def test_both_ends_of_a_copy_are_found(photograph: Image.Image, turn: float, side: int) -> None:
+    found = agreement_in_pixels(copied(photograph, turn, side))
+    centres = [
+        (COPIED_FROM[0] + SIDE // 2, COPIED_FROM[1] + SIDE // 2),
+        (COPIED_TO[0] + side // 2, COPIED_TO[1] + side // 2),
+    ]
+    for row, column in centres:
+        assert found[row - 10 : row + 10, column - 10 : column + 10].mean() > 0.7
+    elsewhere = np.ones_like(found, bool)
+    for row, column in centres:
+        elsewhere[max(0, row - 70) : row + 70, max(0, column - 70) : column + 70] = False
+    assert found[elsewhere].mean() < 0.05
+
+
+def test_a_copy_survives_recompression(photograph: Image.Image) -> None:
+    saved = Image.open(io.BytesIO(jpeg(copied(photograph), 75))).convert("RGB")
+    found = agreement_in_pixels(saved)
+    assert found[COPIED_TO[0] + 20 : COPIED_TO[0] + 60, COPIED_TO[1] + 20 : COPIED_TO[1] + 60].mean() > 0.7
+
+
+def test_a_photograph_without_copies_matches_nothing(photograph: Image.Image) -> None:
+    assert agreement_in_pixels(photograph).max() == 0
