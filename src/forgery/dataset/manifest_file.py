@@ -99,12 +99,14 @@ def _rows(encoded: bytes, name: str) -> Iterator[dict[str, str]]:
         raise SourceError(f"{name} cannot be read: {error}; accepted is {ACCEPTED}") from error
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise SourceError(f"{name} has no rows; accepted is {ACCEPTED}")
+    # JSON rows need not all have every key; a dict keeps the order in which keys came.
+    keys = list(dict.fromkeys(key for row in rows for key in row))
     columns = {
-        column: next((key for key in rows[0] if str(key).strip().lower() in words), None)
+        column: next((key for key in keys if str(key).strip().lower() in words), None)
         for column, words in _COLUMNS.items()
     }
     if columns["file"] is None or columns["label"] is None:
-        raise SourceError(f"{name} has the columns {', '.join(map(str, rows[0]))}; accepted is {ACCEPTED}")
+        raise SourceError(f"{name} has the columns {', '.join(map(str, keys))}; accepted is {ACCEPTED}")
     for row in rows:
         yield {
             column: str(value).strip()

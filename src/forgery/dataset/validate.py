@@ -226,8 +226,8 @@ def _duplicate_warnings(pairs: Sequence[Pair], rejects: Sequence[Reject]) -> Ite
         yield Finding(
             "warning",
             "near-duplicate",
-            f"{len(pairs)} pairs of pictures in different groups look the same, {parted} of them in different splits "
-            f"(at most {NEAR_BITS} of 64 hash bits differ); state their group in a manifest",
+            f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of pictures in different groups look the same, {parted} across "
+            f"splits (at most {NEAR_BITS} of 64 hash bits differ); state their group in a manifest",
         )
 
 
