@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import logging
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forgery.bundle import Bundle, open_bundle
+from forgery.bundle import DIGEST_LENGTH, Bundle, open_bundle
 from forgery.cores import available_cores
 from forgery.decision import Label
-from forgery.errors import ForgeryError
+from forgery.errors import BundleError, ForgeryError
 from serving import journal, metrics
 from serving.arguments import add_server_flags, read_address, watch_parent
 from serving.limits import ServingLimits
@@ -103,11 +105,14 @@ class Predictor(VersionedModel):
     async def postprocess(self, result: Answer, headers: Mapping[str, str] | None = None) -> InferResponse:
         """Apply the bundle's decision rule and answer in the order asked for."""
         probabilities = result.numbers["probability_forged"]
-        labels = [self._bundle.info.decision.label(float(probability)) for probability in probabilities]
+        rule = self._bundle.info.decision
+        labels = [rule.label(float(probability)) for probability in probabilities]
         columns: dict[str, Any] = {
             "probability_forged": probabilities.astype(np.float32),
             "label": labels,
-            "threshold": np.full(len(labels), self._bundle.info.decision.threshold, np.float32),
+            "threshold": np.full(len(labels), rule.threshold, np.float32),
+            "band_low": np.full(len(labels), rule.band_low, np.float32),
+            "band_high": np.full(len(labels), rule.band_high, np.float32),
             "confidence": confidence(probabilities, labels),
             "model_version": [self._bundle.digest] * len(labels),
             "activation_map": result.numbers.get("activation_map"),
@@ -147,10 +152,29 @@ def load(model_dir: str, name: str, limits: ServingLimits) -> Predictor:
     return Predictor(name, bundle, engine, limits)
 
 
+def check_origin(model_dir: str, storage_uri: str) -> None:
+    """Refuse a bundle that lay under another one's digest.
+
+    Raises:
+        BundleError: The last part of `storage_uri` is a digest, but not that of the bundle in `model_dir`.
+    """
+    name = storage_uri.rstrip("/").rpartition("/")[2]
+    if not re.fullmatch(rf"[0-9a-f]{{{DIGEST_LENGTH}}}", name):
+        return
+    digest = open_bundle(model_dir, verify=False).digest
+    if name != digest:
+        raise BundleError(f"{storage_uri} holds the bundle {digest}: it is not the one published there")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the predictor process; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m serving.predictor", description=__doc__, allow_abbrev=False)
     parser.add_argument("--model_dir", default="/mnt/models", help="The bundle's folder. Default: /mnt/models.")
+    parser.add_argument(
+        "--storage_uri",
+        default=os.environ.get("FORGERY_STORAGE_URI", ""),
+        help="Where the bundle was fetched from: a digest at its end must be the bundle's. Default: none.",
+    )
     add_server_flags(parser)
     flags, ignored = parser.parse_known_args(arguments)
     watch_parent(flags)
@@ -159,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.warning("flags not known here are ignored: %s", " ".join(ignored))
     try:
         limits = ServingLimits.read(flags)
+        check_origin(flags.model_dir, flags.storage_uri)
         model = load(flags.model_dir, flags.model_name, limits)
         largest = limits.max_pictures * int(np.prod(model.get_input_types()[0]["shape"][1:]))
         HardenedModelServer(model, read_address(flags), limits, grpc_max_bytes=largest, docs=flags.docs).start()

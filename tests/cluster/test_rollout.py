@@ -12,10 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from kubernetes import client, config
 from PIL import Image
 
 from forgery.bundle import Bundle
 from forgery.errors import DeployConflict, DeployFailed, InvalidConfig
+from forgery.rollout.cluster import Cluster
+from forgery.rollout.endpoint import open_endpoint
+from forgery.rollout.kserve import KServeService
 from forgery.rollout.port import Revision
 from forgery.rollout.transaction import deploy, undo
 from forgery.stores import publish
@@ -168,7 +172,7 @@ def test_another_bundle_under_the_digest_is_taken_back(
 ) -> None:
     wrong = publish(bundles["c"], place.bundles)
     monkeypatch.setattr("forgery.rollout.transaction.publish", lambda bundle, root: wrong)
-    failing(place, bundles["b"], serving_a, f"answers with {bundles['c'].digest}")
+    failing(place, bundles["b"], serving_a, f"holds the bundle {bundles['c'].digest}")
 
 
 def test_of_two_deploys_at_once_one_wins_and_the_other_says_who(
@@ -209,6 +213,21 @@ def test_an_edit_by_somebody_else_meanwhile_is_kept(
         running.result()
     assert place.get("inferenceservice", "forgery")["metadata"]["labels"]["theirs"] == "kept"
     annotate("null")
+
+
+def test_the_rights_of_a_run_are_enough(
+    place: Any, bundles: dict[str, Bundle], serving_a: Revision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORGERY_ENDPOINT", place.url())
+    settings = client.Configuration()
+    config.load_kube_config(client_configuration=settings)
+    account = "system:serviceaccount:kubeflow:forgery-pipeline"
+    cluster = Cluster(client.ApiClient(settings, "Impersonate-User", account))
+    service = KServeService(cluster, place.namespace, "forgery", open_endpoint(cluster, place.namespace, "forgery"))
+    deployed = deploy(service, bundles["b"], place.bundles, service.read(), 0.9, "least", lambda _: None, 180)
+    assert service.history()[-1] == deployed
+    assert undo(service, None, lambda _: None, tmp_path, 180).storage_uri == serving_a.storage_uri
+    service.prune(1)
 
 
 def test_undo_to_a_revision_of_long_ago(
