@@ -44,8 +44,10 @@ def near_pairs(hashes: Sequence[int] | NDArray[np.uint64]) -> NDArray[np.int64]:
     found = [pairs for band in range(_BANDS) for pairs in _pairs_of_band(values[kept], band)]
     if not found:
         return np.empty((0, 2), dtype=np.int64)
-    pairs = kept[np.concatenate(found)]
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    pairs = np.sort(kept[np.concatenate(found)], axis=1)
+    # One number a pair: numpy sorts those a hundred times as fast as rows.
+    numbers = np.unique(pairs[:, 0] * len(values) + pairs[:, 1])
+    return np.stack(np.divmod(numbers, len(values)), axis=1)
 
 
 def _pairs_of_band(values: NDArray[np.uint64], band: int) -> Iterator[NDArray[np.int64]]:
