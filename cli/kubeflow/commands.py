@@ -237,6 +237,13 @@ def runs_list(
 def runs_show(
     address: Address,
     run: Annotated[str, typer.Argument(help="Id or name of a run.")],
+    tracking: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of MLflow as seen from here, for the metrics; the run's own if not given.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show a run: its steps with state and time, its parameters, its metrics, and why it failed if it did.
@@ -246,7 +253,7 @@ def runs_show(
     from cli.kubeflow.runs import show_run
     from cli.kubeflow.views import as_json, print_report, report_values
 
-    report = show_run(connect(address), run)
+    report = show_run(connect(address), run, tracking)
     if json:
         typer.echo(as_json(report_values(report)))
     else:

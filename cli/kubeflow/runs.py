@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cli.kubeflow.compiled import CompiledPipeline, Step
 from cli.kubeflow.connection import Server
 from cli.kubeflow.follow import failure_text, read_run, run_link
+from cli.kubeflow.metrics import MetricsUnreachable, run_metrics
 from cli.kubeflow.tasks import StepState, moment, step_states
 from cli.kubeflow.upload import named
 from forgery.errors import InvalidConfig
@@ -31,12 +32,21 @@ class RunLine:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run in full; `failure` has a line for each failed step, and is empty where none failed."""
+    """A run in full.
+
+    Attributes:
+        metrics: Last values, from MLflow.
+        metrics_note: Why there are none, if MLflow cannot be asked.
+        plugins: What the server's plugins say of the run, e.g. the address of its page in MLflow.
+        failure: A line for each failed step; empty where none failed.
+    """
 
     run: RunLine
     steps: Sequence[StepState]
     parameters: dict[str, Any]
-    metrics: dict[str, Any]
+    metrics: dict[str, float]
+    metrics_note: str
+    plugins: dict[str, Any]
     failure: str
 
 
@@ -54,12 +64,13 @@ def list_runs(server: Server, limit: int, experiment: str | None = None) -> list
     return [_line(server, run) for run in page.runs or ()]
 
 
-def show_run(server: Server, reference: str) -> RunReport:
+def show_run(server: Server, reference: str, tracking: str | None = None) -> RunReport:
     """A run with its steps.
 
     Args:
         server: Where.
         reference: Id or name of a run; of several with the same name the newest.
+        tracking: URL of MLflow as seen from here; the run's own parameter if None.
 
     Raises:
         InvalidConfig: There is none.
@@ -67,14 +78,9 @@ def show_run(server: Server, reference: str) -> RunReport:
     run = read_run(server, run_id(server, reference))
     steps = pipeline_steps(server, run)
     failure = failure_text(server, run, steps) if run.state == "FAILED" else ""
-    config = run.runtime_config
-    return RunReport(
-        run=_line(server, run),
-        steps=step_states(run, steps),
-        parameters=dict(config.parameters or {}) if config else {},
-        metrics=plugin_entries(run),
-        failure=failure,
-    )
+    parameters = dict(run.runtime_config.parameters or {}) if run.runtime_config else {}
+    metrics, note = _metrics(tracking or str(parameters.get("tracking", "")), run.run_id)
+    return RunReport(_line(server, run), step_states(run, steps), parameters, metrics, note, _plugins(run), failure)
 
 
 def run_id(server: Server, reference: str) -> str:
@@ -112,8 +118,14 @@ def pipeline_steps(server: Server, run: "V2beta1Run") -> tuple[Step, ...]:
     return CompiledPipeline(yaml.safe_dump(spec.get("pipeline_spec", spec))).steps if spec else ()
 
 
-def plugin_entries(run: "V2beta1Run") -> dict[str, Any]:
-    """What the server's plugins say of the run, e.g. `mlflow.run_url`; the server itself keeps metrics as artifacts."""
+def _metrics(tracking: str, run_id: str) -> tuple[dict[str, float], str]:
+    try:
+        return run_metrics(tracking, run_id), ""
+    except MetricsUnreachable as error:
+        return {}, str(error)
+
+
+def _plugins(run: "V2beta1Run") -> dict[str, Any]:
     outputs = run.plugins_output or {}
     return {
         f"{plugin}.{name}": entry.value

@@ -150,10 +150,16 @@ def print_report(report: RunReport) -> None:
     console.print(run.link, soft_wrap=True, highlight=False)
     console.print()
     console.print(step_table(report.steps))
-    for title, values in (("metrics", report.metrics), ("parameters", report.parameters)):
+    for title, values in (
+        ("metric", {name: round(value, 4) for name, value in report.metrics.items()}),
+        ("plugin", report.plugins),
+        ("parameter", report.parameters),
+    ):
         if values:
             console.print()
             console.print(_value_table(title, values))
+    if report.metrics_note:
+        console.print(f"\n{report.metrics_note}", style="dim", soft_wrap=True, markup=False, highlight=False)
     if report.failure:
         console.print(f"\n{report.failure}", style="red", soft_wrap=True, markup=False, highlight=False)
 

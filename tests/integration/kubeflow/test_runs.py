@@ -1,10 +1,14 @@
 """`forgery runs`."""
 
 import json
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import kfp_server_api as models
 import kfp_workflow
+import pytest
 from kfp_backend import Backend
 from kfp_invocation import Forgery
 
@@ -34,7 +38,7 @@ def test_list_is_limited_and_of_an_experiment(forgery: Forgery) -> None:
 
 
 def test_run_is_shown_with_steps_parameters_and_why_it_failed(forgery: Forgery, backend: Backend) -> None:
-    forgery("submit", "--name", "mine", "--set", "seed=7")
+    forgery("submit", "--name", "mine", "--set", "seed=7", "--set", "tracking=http://127.0.0.1:9")
     (run,) = backend.runs.values()
     kfp_workflow.apply(run, "FAILED", {"find-champion": "SUCCEEDED", "ingest": "FAILED"})
     path = f"{kfp_workflow.WORKFLOW}.root.ingest.executor"
@@ -60,7 +64,7 @@ def test_run_is_shown_with_steps_parameters_and_why_it_failed(forgery: Forgery, 
 
 
 def test_run_of_a_deleted_version_is_still_shown(forgery: Forgery, backend: Backend) -> None:
-    forgery("submit", "--name", "mine")
+    forgery("submit", "--name", "mine", "--set", "tracking=")
     (run,) = backend.runs.values()
     kfp_workflow.apply(run, "RUNNING", {"ingest": "RUNNING"})
     backend.versions.clear()
@@ -74,3 +78,44 @@ def test_unknown_run_is_told_with_the_way_out(forgery: Forgery) -> None:
     by_id = forgery("runs", "show", "4f1f2a0e-5a53-4a0b-9a4c-4a3a3c2b7d11")
     assert by_id.code == 1
     assert "not found" in by_id.err
+
+
+@pytest.fixture
+def mlflow_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """MLflow's own HTTP application over a database, in this process: its server takes many times as long to start."""
+    database = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", database)
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(tmp_path))
+    from mlflow.server import app
+    from werkzeug.serving import make_server
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+def test_metrics_come_from_mlflow(forgery: Forgery, backend: Backend, mlflow_url: str) -> None:
+    from forgery.tracking import open_run
+
+    forgery("submit", "--name", "mine", "--set", f"tracking={mlflow_url}")
+    (run,) = backend.runs.values()
+    with open_run(mlflow_url, run.run_id) as tracked:
+        tracked.log_metrics({"f1": 0.75, "loss": 0.5}, step=1)
+        tracked.log_metrics({"loss": 0.25}, step=2)
+    with open_run(mlflow_url, "another run") as other:
+        other.log_metrics({"f1": 0.1})
+    shown = [line.split() for line in forgery("runs", "show", "mine").out.splitlines()]
+    assert ["f1", "0.75"] in shown
+    assert ["loss", "0.25"] in shown
+    values = json.loads(forgery("runs", "show", "mine", "--json").out)
+    assert values["metrics"] == {"f1": 0.75, "loss": 0.25}
+
+
+def test_mlflow_that_is_out_of_reach_costs_the_metrics_alone(forgery: Forgery) -> None:
+    forgery("submit", "--name", "mine")
+    result = forgery("runs", "show", "mine", "--tracking", "http://127.0.0.1:9")
+    assert result.code == 0
+    assert "MLflow does not answer at http://127.0.0.1:9; --tracking URL names it as seen from here" in result.out
