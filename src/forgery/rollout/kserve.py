@@ -14,7 +14,7 @@ from forgery.rollout.endpoint import AskVersion, open_endpoint
 from forgery.rollout.ledger import MANAGER, SERVICE_LABEL, Ledger
 from forgery.rollout.port import Revision, ServiceState
 from forgery.rollout.progress import cause_of_failure, hindrance, rolled_out
-from forgery.rollout.revisions import forgettable, in_service
+from forgery.rollout.revisions import forgettable, head
 
 logger = logging.getLogger(__name__)
 
@@ -157,10 +157,16 @@ class KServeService:
     def _who_won(self, found: Document) -> str:
         uri = _state(found).storage_uri
         try:
-            winner = in_service(self.history(), uri)
+            newest = head(self.history())
         except ServiceUnavailable:
-            winner = None
-        by = f"revision {winner.number}, run {winner.run_id or 'unknown'}" if winner else _last_writer(found)
+            newest = None
+        # An older revision of the same bundle is not what won; the winner may not be recorded yet.
+        recorded = newest is not None and newest.storage_uri == uri
+        by = (
+            f"revision {newest.number}, run {newest.run_id or 'unknown'}"
+            if newest and recorded
+            else _last_writer(found)
+        )
         return f"{self.describe()} was changed meanwhile: it now asks for {uri or 'no model'} ({by})"
 
 

@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 
 from forgery.errors import DeployConflict, DeployFailed, ServiceUnavailable
 from forgery.rollout.port import Revision, ServiceState
-from forgery.rollout.revisions import forgettable, in_service, next_number
+from forgery.rollout.revisions import forgettable, head, next_number
 
 logger = logging.getLogger(__name__)
 
@@ -167,8 +167,10 @@ class LocalService:
         return False
 
     def _who_won(self, spec: Spec) -> str:
-        winner = in_service(self.history(), spec.storage_uri)
-        by = f" (revision {winner.number}, run {winner.run_id or 'unknown'})" if winner else ""
+        newest = head(self.history())
+        # An older revision of the same bundle is not what won; the winner may not be recorded yet.
+        recorded = newest is not None and newest.storage_uri == spec.storage_uri
+        by = f" (revision {newest.number}, run {newest.run_id or 'unknown'})" if newest and recorded else ""
         return f"{self.describe()} was changed meanwhile: it now asks for {spec.storage_uri or 'no model'}{by}"
 
 

@@ -220,6 +220,16 @@ def test_the_conflict_names_run_or_writer(service: KServeService, cluster: Memor
         service.swap(ServiceState("s3://m/a", 1), "s3://m/b")
 
 
+def test_an_old_revision_of_the_winning_bundle_is_not_taken_for_the_winner(
+    service: KServeService, cluster: MemoryCluster
+) -> None:
+    for letter in "ba":
+        service.record(ENTRY.model_copy(update={"storage_uri": f"s3://m/{letter}", "run_id": f"old-{letter}"}))
+    cluster.set_uri("s3://m/b")
+    with pytest.raises(DeployConflict, match="by whom is not known"):
+        service.swap(ServiceState("s3://m/a", 1), "s3://m/c")
+
+
 def test_a_revision_is_owned_by_the_service(service: KServeService, cluster: MemoryCluster) -> None:
     service.record(ENTRY)
     (document,) = cluster.revisions.values()
