@@ -29,6 +29,11 @@ VERDICT = (
     Output("confidence", "FP32", (-1,)),
     Output("model_version", "BYTES", (-1,)),
 )
+# Between these two, and at neither, the verdict is `inconclusive`.
+BAND = (
+    Output("band_low", "FP32", (-1,), on_request=True),
+    Output("band_high", "FP32", (-1,), on_request=True),
+)
 ACTIVATION_MAP = Output("activation_map", "FP32", (-1, -1, -1), on_request=True)
 EXPLANATIONS = (
     Output("ela", "BYTES", (-1,), on_request=True),
@@ -36,8 +41,8 @@ EXPLANATIONS = (
     Output("spectrum", "BYTES", (-1,), on_request=True),
     Output("image_info", "BYTES", (-1,), on_request=True),
 )
-PREDICTOR_OUTPUTS = (*VERDICT, ACTIVATION_MAP)
-TRANSFORMER_OUTPUTS = (*VERDICT, ACTIVATION_MAP, *EXPLANATIONS)
+PREDICTOR_OUTPUTS = (*VERDICT, *BAND, ACTIVATION_MAP)
+TRANSFORMER_OUTPUTS = (*PREDICTOR_OUTPUTS, *EXPLANATIONS)
 
 
 def choose(requested: Sequence[str], offered: Sequence[Output]) -> tuple[Output, ...]:

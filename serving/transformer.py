@@ -24,7 +24,16 @@ from serving.arguments import add_server_flags, read_address, watch_parent
 from serving.detect import detect_router
 from serving.explain import MAKERS, Subject
 from serving.limits import ServingLimits
-from serving.outputs import ACTIVATION_MAP, EXPLANATIONS, TRANSFORMER_OUTPUTS, VERDICT, Output, choose, names
+from serving.outputs import (
+    ACTIVATION_MAP,
+    EXPLANATIONS,
+    PREDICTOR_OUTPUTS,
+    TRANSFORMER_OUTPUTS,
+    VERDICT,
+    Output,
+    choose,
+    names,
+)
 from serving.refusal import Reason, Refusal, of_picture
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
@@ -112,7 +121,7 @@ class Transformer(VersionedModel):
     async def predict(self, payload: Prepared, headers: Mapping[str, str] | None = None) -> Scored:
         """Have it scored; if another model came meanwhile, prepare what that one wants. Raises Refusal."""
         question, prepared = payload.question, payload
-        wanted = names(VERDICT) + ((ACTIVATION_MAP.name,) if _activation_needed(question) else ())
+        wanted = names(_scored(question))
         for _ in range(_RECIPE_CHANGES):
             try:
                 with metrics.stage("hop"):
@@ -222,8 +231,11 @@ def _check(index: int, picture: bytes, limits: ServingLimits) -> None:
         raise of_picture(error, index) from error
 
 
-def _activation_needed(question: Question) -> bool:
-    return any(output.name in ("heatmap", ACTIVATION_MAP.name) for output in question.outputs)
+def _scored(question: Question) -> list[Output]:
+    """What the predictor is asked for: the verdict, and of the rest what was wished for or is drawn from."""
+    drawn_from = {ACTIVATION_MAP} if any(output.name == "heatmap" for output in question.outputs) else set()
+    wanted = {*VERDICT, *question.outputs, *drawn_from}
+    return [output for output in PREDICTOR_OUTPUTS if output in wanted]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from serving_harness import OTHER_RECIPE, RECIPE, Pair, encode
+from serving_harness import OTHER_RECIPE, RECIPE, Pair, bundle_of, encode
 
 from forgery.recipes import evidence, parse_recipe
 
@@ -316,3 +316,11 @@ def test_the_predictor_refuses_any_other_input_and_names_the_one_it_wants(
     answer = _to_predictor(pair, **changes)
     assert answer.status_code == status, answer.text
     assert said in answer.json()["error"]
+
+
+def test_the_inconclusive_band_is_told_on_request(own_pair: Pair, jpeg: bytes) -> None:
+    own_pair.predictor.stop()
+    own_pair.predictor = own_pair.new_predictor(bundle_of(digest="b" * 32, band=(0.0, 0.75))).start()
+    with httpx.Client(base_url=own_pair.transformer.url, timeout=30) as client:
+        found = columns(infer(client, v2(jpeg, outputs=("band_low", "band_high", "label"))))
+    assert found == {"band_low": [0.0], "band_high": [0.75], "label": ["inconclusive"]}
