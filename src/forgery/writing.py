@@ -61,6 +61,6 @@ def _told(out: Path, needs_bytes: int) -> Iterator[None]:
         if error.errno in _NO_SPACE:
             needs = f", needs about {max(1, round(needs_bytes / 1e6))} MB" if needs_bytes else ""
             raise StorageError(f"no space left on {out.parent}{needs}; free some or name another folder") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(f"{error.filename or out} cannot be written: {error.strerror}") from error
         raise

@@ -50,5 +50,5 @@ def test_flat_pictures_are_not_called_copies_of_each_other() -> None:
     assert near_pairs(flat).shape == (0, 2)
 
 
-def test_a_thousand_copies_are_all_paired() -> None:
-    assert len(near_pairs(np.full(1000, 0x0123456789ABCDEF, np.uint64))) == 1000 * 999 // 2
+def test_many_copies_are_all_paired() -> None:
+    assert len(near_pairs(np.full(300, 0x0123456789ABCDEF, np.uint64))) == 300 * 299 // 2
