@@ -7,11 +7,12 @@ everything here into a no-op.
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from forgery.bundle import Bundle
@@ -32,6 +33,8 @@ _SQLITE = "sqlite:///"
 _SCHEMES = (_SQLITE, "http://", "https://", "postgresql://")
 _MAX_PARAMETER = 6000  # characters; MLflow's own limit
 _BATCH = 100  # parameters in one call; MLflow's own limit
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
+_NOISY = ("mlflow", "alembic", "urllib3.connectionpool")
 _SETTINGS = {
     # Down must be known in seconds: MLflow's own seven tries take minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -280,19 +283,18 @@ def _client(tracking: str) -> "MlflowClient":
         os.environ.setdefault(name, value)
     from mlflow.tracking import MlflowClient
 
-    for name in ("mlflow", "alembic"):
+    for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     if tracking.startswith(_SQLITE):
         _sqlite_path(tracking).parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=tracking, registry_uri=tracking)
 
 
-def _shown(tracking: str) -> str:
-    """Without a password that may stand in it."""
-    scheme, separator, rest = tracking.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+def _shown(text: str) -> str:
+    """Without user and password that may stand in a URI."""
+    return _CREDENTIALS.sub("//", text)
 
 
 def _first_line(error: BaseException) -> str:
-    text: Any = str(error).strip().splitlines()
-    return text[0][:200] if text else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return _shown(lines[0])[:200] if lines else type(error).__name__

@@ -91,7 +91,7 @@ def _served(network: "keras.Model", recipe: Recipe, temperature: float) -> "tf.t
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    both = keras.Model(network.inputs, [network.outputs[0], network.get_layer(LOGIT_MAP).output])
+    both = keras.Model(network.input, [network.output, network.get_layer(LOGIT_MAP).output])
     spec = tf.TensorSpec((None, *recipe.shape), tf.uint8, name=recipe.name)
 
     def calibrated(maps: "tf.Tensor") -> "dict[str, tf.Tensor]":

@@ -112,7 +112,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="forgery-best-") as folder:
         recorder = _Recorder(network, Path(folder) / "best.weights.h5", on_epoch)
         for phase in phases:
-            _set_trainable(network, phase.layers)
+            set_trainable(network, phase.layers)
             _compile(network, phase.learning_rate)
             logger.info("%s: at most %d epochs at learning rate %g", phase.name, phase.epochs, phase.learning_rate)
             with _progress(phase, training) as progress:
@@ -165,7 +165,8 @@ class _Recorder:
         self._on_epoch(epoch, figures)
 
 
-def _set_trainable(network: keras.Model, layers: int | None) -> None:
+def set_trainable(network: keras.Model, layers: int | None) -> None:
+    """Let the last `layers` of the backbone learn, all with None; a frozen batch norm stays frozen."""
     backbone = network.get_layer(BACKBONE_LAYER)
     frozen_norm = has_frozen_norm(network)
     backbone.trainable = True

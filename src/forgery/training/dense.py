@@ -1,0 +1,64 @@
+"""A dense network for evidence in cells: a verdict for every cell, and the picture's read from the strongest of them.
+
+An edit covers a small part of a picture, so the mean over its map would drown it. The picture's logit is the log of
+the mean of the exponentials of the cells' logits, up to a learned scale and offset: a few strong cells decide, and
+how many they are still counts.
+"""
+
+import math
+
+import keras
+from keras import layers, ops
+
+Shape = tuple[int, int, int]
+
+# Widths of the three resolutions; wide enough for CASIA v1 alone, small enough for minutes on one core.
+_FILTERS = (24, 40, 64)
+# The offset below makes so many cells with logit 0 one picture with logit 0.
+_CELLS_OF_AN_EDIT = 20.0
+
+
+@keras.saving.register_keras_serializable("forgery")
+class PeakPooling(layers.Layer):
+    """Logits of a map [n, h, w, 1] to one logit a picture [n, 1]: `scale * log(sum(exp(map)) / 20) + offset`."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Two weights, started at 1 and 0."""
+        self._scale = self.add_weight(name="scale", initializer="ones")
+        self._offset = self.add_weight(name="offset", initializer="zeros")
+
+    def call(self, logit_map: keras.KerasTensor) -> keras.KerasTensor:
+        """The picture's logit."""
+        peak = ops.logsumexp(logit_map, axis=(1, 2)) - math.log(_CELLS_OF_AN_EDIT)
+        return self._scale * peak + self._offset
+
+
+def cell_features(shape: Shape, weights: str | None) -> keras.Model:
+    """U-Net of three resolutions (Ronneberger et al. 2015): float [n, h, w, c] to features [n, h, w, 24].
+
+    Its coarsest level sees the whole picture through a global mean, since what stands out depends on all the rest.
+    Height and width must be multiples of 4.
+    """
+    del weights  # there are none to have
+    inputs = keras.Input(shape)
+    fine = _convolved(_convolved(inputs, _FILTERS[0], size=1), _FILTERS[0])
+    middle = _convolved(_convolved(layers.AveragePooling2D(2)(fine), _FILTERS[1]), _FILTERS[1])
+    coarse = _convolved(layers.AveragePooling2D(2)(middle), _FILTERS[2])
+    coarse = _convolved(coarse, _FILTERS[2], dilation=2)
+    whole = layers.GlobalAveragePooling2D(keepdims=True)(coarse)
+    whole = layers.UpSampling2D((shape[0] // 4, shape[1] // 4))(whole)
+    coarse = _convolved(layers.Concatenate()([coarse, whole]), _FILTERS[2], size=1)
+    middle = _convolved(layers.Concatenate()([middle, _enlarged(coarse)]), _FILTERS[1])
+    fine = _convolved(layers.Concatenate()([fine, _enlarged(middle)]), _FILTERS[0])
+    return keras.Model(inputs, fine)
+
+
+def _convolved(
+    features: keras.KerasTensor, filters: int, size: int = 3, dilation: int = 1
+) -> keras.KerasTensor:
+    features = layers.Conv2D(filters, size, padding="same", dilation_rate=dilation, use_bias=False)(features)
+    return layers.ReLU()(layers.BatchNormalization()(features))
+
+
+def _enlarged(features: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.UpSampling2D(interpolation="bilinear")(features)
