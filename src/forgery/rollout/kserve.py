@@ -8,7 +8,7 @@ copies them into every pod template, and the transformer would roll out as well.
 import logging
 import time
 
-from forgery.errors import DeployConflict, DeployFailed, ServiceUnavailable
+from forgery.errors import DeployConflict, DeployFailed, InvalidConfig, ServiceUnavailable
 from forgery.rollout.cluster import Cluster, Document, Refused, connect_cluster
 from forgery.rollout.endpoint import AskVersion, open_endpoint
 from forgery.rollout.ledger import MANAGER, SERVICE_LABEL, Ledger
@@ -83,22 +83,51 @@ class KServeService:
     def wait_served(self, storage_uri: str, model_version: str, timeout_s: float) -> str:
         """Wait until the predictor's Deployment is rolled out, and then until the endpoint answers with the version."""
         begin = time.monotonic()
-        answers, said, settling = 0, "nothing was seen yet", None
-        while time.monotonic() - begin < timeout_s:
+        answers, said, settled_at = 0, "nothing was seen yet", begin + timeout_s
+        while time.monotonic() < begin + timeout_s:
             found = self._service()
             if _state(found).storage_uri != storage_uri:
                 raise DeployConflict(self._who_won(found))
-            if self._rolled_out(found, storage_uri):
-                settling = settling or time.monotonic()
-                answers, said = self._asked(model_version, answers)
-                if answers >= ANSWERS_IN_A_ROW:
-                    return f"{self.describe()} answers with {model_version} after {time.monotonic() - begin:.0f} s"
-                if not answers and time.monotonic() - settling > SETTLED_S:
-                    raise DeployFailed(f"all pods are new, but {said}")
+            if waiting := self._not_rolled_out(found, storage_uri):
+                answers, said, settled_at = 0, waiting, begin + timeout_s
             else:
-                answers, said, settling = 0, self._hindrance(storage_uri), None
+                settled_at = min(settled_at, time.monotonic() + SETTLED_S)
+                answers, said = self._asked(model_version, answers)
+            if answers >= ANSWERS_IN_A_ROW:
+                return f"{self.describe()} answers with {model_version} after {time.monotonic() - begin:.0f} s"
+            if not answers and time.monotonic() > settled_at and not _is_knative(found):
+                raise DeployFailed(f"all pods are new, but {said}")
             time.sleep(POLL_S)
         raise DeployFailed(f"not in service after {timeout_s:.0f} s: {said}")
+
+    def set_canary(self, percent: int | None) -> None:
+        """Send so many percent of the requests to the newest revision, and the rest to the one before.
+
+        Args:
+            percent: 0 to 100; None promotes: all requests go to the newest, of this and of later rollouts.
+
+        Raises:
+            InvalidConfig: Out of range, or the service is in Standard mode.
+            ServiceUnavailable: The Kubernetes API does not answer or refuses.
+        """
+        found = self._service()
+        if not _is_knative(found):
+            raise InvalidConfig(
+                f"{self.describe()} is in Standard mode, whose canary would send requests past the transformer; "
+                "deploy and undo, or install the service with the component `knative`"
+            )
+        if percent is not None and not 0 <= percent <= 100:
+            raise InvalidConfig(f"a canary takes 0 to 100 percent of the requests (got {percent})")
+        path = "/spec/predictor/canaryTrafficPercent"
+        change: Document = {"op": "add", "path": path, "value": percent}
+        if percent is None:
+            if "canaryTrafficPercent" not in found["spec"]["predictor"]:
+                return
+            change = {"op": "remove", "path": path}
+        try:
+            self._cluster.request("PATCH", self._path, [change], {"fieldManager": MANAGER})
+        except Refused as error:
+            raise ServiceUnavailable(f"{self.describe()} refused the change: {error}") from error
 
     def history(self) -> list[Revision]:
         """All revisions kept, oldest first."""
@@ -123,14 +152,19 @@ class KServeService:
             hint = "apply the manifests first, or name another service"
             raise ServiceUnavailable(f"there is no InferenceService {self.describe()} ({error}): {hint}") from error
 
-    def _rolled_out(self, found: Document, storage_uri: str) -> bool:
+    def _not_rolled_out(self, found: Document, storage_uri: str) -> str:
+        """What the rollout waits for; empty once all pods are new. Raises DeployFailed where it waits in vain."""
+        if _is_knative(found):
+            # It keeps no Deployment of a known name, and moves requests by itself once the new pods are ready.
+            self._hindrance(storage_uri)
+            return ""
         try:
-            deployment = self._cluster.request("GET", self._deployment_path())
+            if rolled_out(self._cluster.request("GET", self._deployment_path()), storage_uri):
+                return ""
         except Refused as error:
-            if error.status == 404:
-                return False
-            raise ServiceUnavailable(f"{self.describe()}: its Deployment cannot be read: {error}") from error
-        return rolled_out(deployment, storage_uri)
+            if error.status != 404:
+                raise ServiceUnavailable(f"{self.describe()}: its Deployment cannot be read: {error}") from error
+        return self._hindrance(storage_uri)
 
     def _deployment_path(self) -> str:
         return f"/apis/apps/v1/namespaces/{self._namespace}/deployments/{self._name}-predictor"
@@ -173,6 +207,12 @@ class KServeService:
 def _state(found: Document) -> ServiceState:
     model: Document = found["spec"].get("predictor", {}).get("model") or {}
     return ServiceState(model.get("storageUri"), int(found["metadata"]["generation"]))
+
+
+def _is_knative(found: Document) -> bool:
+    """Standard is what our manifests say; `Serverless` is Knative's name of old."""
+    mode = (found["metadata"].get("annotations") or {}).get("serving.kserve.io/deploymentMode")
+    return mode in ("Knative", "Serverless")
 
 
 def _patch(now: ServiceState, storage_uri: str | None) -> list[Document]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from forgery.errors import DeployConflict, DeployFailed, ServiceUnavailable
+from forgery.errors import DeployConflict, DeployFailed, InvalidConfig, ServiceUnavailable
 from forgery.rollout import kserve
 from forgery.rollout.cluster import Refused
 from forgery.rollout.kserve import KServeService
@@ -89,6 +89,11 @@ class MemoryCluster:
         if act := self.before_patch:
             self.before_patch = None
             act()
+        if body[0]["path"] == "/spec/predictor/canaryTrafficPercent":
+            self.service["spec"]["predictor"].pop("canaryTrafficPercent", None)
+            if body[0]["op"] == "add":
+                self.service["spec"]["predictor"]["canaryTrafficPercent"] = body[0]["value"]
+            return self.service
         test, change = body
         model = self.service["spec"]["predictor"]["model"]
         seen = {
@@ -282,6 +287,42 @@ def test_a_deployment_of_the_old_uri_is_not_asked(service: KServeService, cluste
     cluster.deployment = rolled_out("s3://m/old")
     with pytest.raises(DeployFailed, match="not in service after 0 s: no pod for it was made"):
         service.wait_served("s3://m/a", "a", 0.1)
+
+
+def knative(cluster: MemoryCluster) -> None:
+    assert cluster.service
+    cluster.service["metadata"]["annotations"] = {"serving.kserve.io/deploymentMode": "Knative"}
+
+
+def test_on_knative_the_endpoint_alone_decides(
+    service: KServeService, cluster: MemoryCluster, endpoint: Endpoint
+) -> None:
+    knative(cluster)
+    cluster.set_uri("s3://m/a")
+    endpoint.answers = ["old"] * 30 + ["a"]
+    assert "answers with a" in service.wait_served("s3://m/a", "a", 30)
+
+
+def test_a_canary_is_set_and_promoted_on_knative(service: KServeService, cluster: MemoryCluster) -> None:
+    knative(cluster)
+    assert cluster.service
+    service.set_canary(10)
+    assert cluster.service["spec"]["predictor"]["canaryTrafficPercent"] == 10
+    service.set_canary(None)
+    service.set_canary(None)
+    assert "canaryTrafficPercent" not in cluster.service["spec"]["predictor"]
+
+
+def test_a_canary_is_refused_with_the_reason_in_standard_mode(service: KServeService) -> None:
+    with pytest.raises(InvalidConfig, match="past the transformer"):
+        service.set_canary(10)
+
+
+@pytest.mark.parametrize("percent", [-1, 101])
+def test_a_canary_out_of_range_is_refused(service: KServeService, cluster: MemoryCluster, percent: int) -> None:
+    knative(cluster)
+    with pytest.raises(InvalidConfig, match="0 to 100"):
+        service.set_canary(percent)
 
 
 def test_a_crashing_pod_ends_the_wait_at_once(service: KServeService, cluster: MemoryCluster) -> None:
