@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.kubeflow.compiled import CompiledPipeline
-from cli.settings import read_config, read_values
-from forgery.config import RunConfig
+from cli.settings import read_values
+from forgery.config import RollbackConfig, RunConfig
 from forgery.errors import InvalidConfig
 
 # What the pods of a cluster cannot reach: places of this machine.
@@ -27,7 +27,7 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def run_parameters(pipeline: CompiledPipeline, file: Path | None, assignments: list[str]) -> dict[str, Any]:
-    """Values for the pipeline's parameters, all of them where `RunConfig` knows their defaults.
+    """Values for the pipeline's parameters: all of them, with defaults, for the pipelines of this project.
 
     Args:
         pipeline: What is to run.
@@ -41,8 +41,9 @@ def run_parameters(pipeline: CompiledPipeline, file: Path | None, assignments: l
     unknown = sorted(set(values) - set(pipeline.parameters))
     if unknown:
         raise InvalidConfig(f"unknown parameter {unknown[0]!r}; {pipeline.name} has: {', '.join(pipeline.parameters)}")
-    if set(pipeline.parameters) <= set(RunConfig.model_fields):
-        config = read_config(file, assignments).model_dump(mode="json")
+    known = [config for config in (RunConfig, RollbackConfig) if set(pipeline.parameters) <= set(config.model_fields)]
+    if known:
+        config = known[0].read(values).model_dump(mode="json")
         values = {name: config[name] for name in pipeline.parameters}
     else:
         _check_types(pipeline.parameters, values)

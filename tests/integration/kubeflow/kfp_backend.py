@@ -162,6 +162,8 @@ class Backend:
         return self.recurring_runs.setdefault(body.recurring_run_id, body)
 
     def recurring_run_service_list_recurring_runs(self, experiment_id: str = "", **query: str) -> Any:
+        if not experiment_id:
+            self._check_namespace(query.get("namespace"))
         page, token, total = _page(self.recurring_runs, query)
         return models.V2beta1ListRecurringRunsResponse(recurring_runs=page, next_page_token=token, total_size=total)
 

@@ -146,6 +146,23 @@ def test_several_users_need_a_namespace(forgery: Forgery, backend: Backend) -> N
     assert forgery("runs", "list", "--namespace", "team-a").code == 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "submit --name mine",
+        "schedule create nightly --cron @daily",
+        "schedule list",
+        "runs list --experiment forgery",
+        "runs show mine",
+    ],
+)
+def test_every_command_works_for_one_of_several_users(forgery: Forgery, backend: Backend, command: str) -> None:
+    backend.multi_user = True
+    assert forgery("submit", "--name", "mine", "--namespace", "team-a").code == 0
+    result = forgery(*command.split(), "--namespace", "team-a")
+    assert result.code == 0, result.err
+
+
 def test_own_namespace_is_known_in_a_pod(
     forgery: Forgery, backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

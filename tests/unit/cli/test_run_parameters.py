@@ -6,7 +6,7 @@ import pytest
 
 from cli.kubeflow.compiled import CompiledPipeline
 from cli.kubeflow.parameters import run_parameters
-from forgery.config import RunConfig
+from forgery.config import RollbackConfig, RunConfig
 from forgery.errors import InvalidConfig
 
 ROLLBACK = CompiledPipeline(
@@ -61,6 +61,15 @@ def test_wrong_parameter_is_refused(training: CompiledPipeline, assignment: str,
     with pytest.raises(InvalidConfig) as refused:
         run_parameters(training, None, [assignment])
     assert said in str(refused.value)
+
+
+def test_rollback_has_its_defaults_too() -> None:
+    import pipelines
+
+    rollback = CompiledPipeline.read(Path(pipelines.__file__).parent / "compiled" / "rollback.yaml")
+    assert run_parameters(rollback, None, ["to=3"]) == {**RollbackConfig().model_dump(), "to": 3}
+    with pytest.raises(InvalidConfig, match="to: input should be greater than or equal to 0"):
+        run_parameters(rollback, None, ["to=-1"])
 
 
 def test_pipeline_with_parameters_of_its_own_takes_those() -> None:
