@@ -11,6 +11,7 @@ from forgery.dataset.manifest import SPLITS, Picture, Split, read_pictures
 from forgery.errors import StorageError
 
 SHARD_FOLDER = "shards"
+MEGABYTE = 1_000_000
 
 
 class ShardWriter:
@@ -23,7 +24,7 @@ class ShardWriter:
         """Write nothing yet; `shard_mb` is the size in megabytes after which a shard is full."""
         self._folder = folder / SHARD_FOLDER
         self._stem = stem
-        self._max_bytes = shard_mb * 1_000_000
+        self._max_bytes = shard_mb * MEGABYTE
         self._tar: tarfile.TarFile | None = None
         self._written = 0
         self._count = 0

@@ -1,0 +1,157 @@
+import errno
+import io
+import shutil
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from forgery.config import DataOptions
+from forgery.dataset.ingest import ingest
+from forgery.dataset.manifest import read_info, read_pictures
+from forgery.dataset.shards import read_encoded, read_members
+from forgery.errors import InvalidConfig, StorageError
+from forgery.evidence import build_evidence, decode_map, encode_map, read_evidence_info, read_index
+from forgery.recipes import evidence
+from forgery.recipes.ela import ElaRecipe
+from forgery.variants import Variant
+
+RECIPE = ElaRecipe(size_px=16)
+
+
+@pytest.fixture(scope="module")
+def image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty-eight small pictures, half of each class."""
+    source = tmp_path_factory.mktemp("source")
+    random = np.random.default_rng(0)
+    for label in ("authentic", "forged"):
+        (source / label).mkdir()
+        for number in range(24):
+            pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((64, 48)).save(source / label / f"{number}.jpg")
+    out = tmp_path_factory.mktemp("set") / "out"
+    ingest(str(source), out, DataOptions(), 0)
+    return out
+
+
+def maps(folder: Path) -> dict[tuple[str, str], bytes]:
+    """PNG of each map by digest and variant."""
+    members = {name: data for shard in sorted((folder / "shards").iterdir()) for name, data in read_members(shard)}
+    return {
+        (row.digest, row.variant): members[row.member]
+        for split in ("train", "validation")
+        for row in read_index(folder, split)
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_map_is_that_of_the_pictures_bytes(image_set: Path, tmp_path: Path) -> None:
+    build_evidence(image_set, tmp_path / "out", RECIPE)
+    found = maps(tmp_path / "out")
+    pictures = dict(read_encoded(image_set, ("train", "validation")))
+    assert len(found) == len(pictures)
+    for picture, encoded in pictures.items():
+        png = found[picture.digest, "original"]
+        assert np.array_equal(decode_map(png, RECIPE.shape), evidence(encoded, RECIPE))
+
+
+def test_the_test_split_is_left_to_evaluation(image_set: Path, tmp_path: Path) -> None:
+    build_evidence(image_set, tmp_path / "out", RECIPE)
+    held_back = {picture.digest for picture in read_pictures(image_set, ("test",))}
+    assert held_back
+    assert not held_back & {digest for digest, _ in maps(tmp_path / "out")}
+
+
+def test_summary_and_index_agree_with_the_image_set(image_set: Path, tmp_path: Path) -> None:
+    info = build_evidence(image_set, tmp_path / "out", RECIPE, ["q70"])
+    rows = [row for split in ("train", "validation") for row in read_index(tmp_path / "out", split)]
+    counted = Counter((row.split, row.label) for row in rows)
+    expected = {picture.digest: picture for picture in read_pictures(image_set)}
+    assert info == read_evidence_info(tmp_path / "out")
+    assert (info.recipe, info.dataset_digest) == (RECIPE.name, read_info(image_set).digest)
+    assert info.variants == ["original", "q70"]
+    assert info.maps == len(rows)
+    assert info.map_bytes == len(rows) * 16 * 16 * 3
+    assert {(split, label): n for split, labels in info.counts.items() for label, n in labels.items()} == counted
+    for row in rows:
+        picture = expected[row.digest]
+        assert (row.label, row.group, row.split) == (picture.label, picture.group, picture.split)
+        assert row.shard.startswith(f"{row.split}-")
+
+
+def test_variants_are_made_of_training_pictures_before_their_evidence(image_set: Path, tmp_path: Path) -> None:
+    build_evidence(image_set, tmp_path / "out", RECIPE, ["q70", "x50", "x50q80"])
+    found = maps(tmp_path / "out")
+    for picture, encoded in read_encoded(image_set, ("train",)):
+        for name in ("q70", "x50", "x50q80"):
+            expected = evidence(Variant.parse(name).copy(encoded), RECIPE)
+            assert np.array_equal(decode_map(found[picture.digest, name], RECIPE.shape), expected)
+    variants = {row.variant for row in read_index(tmp_path / "out", "validation")}
+    assert variants == {"original"}
+
+
+def test_the_number_of_workers_changes_no_byte(image_set: Path, tmp_path: Path) -> None:
+    for workers in (1, 2, 3):
+        build_evidence(image_set, tmp_path / str(workers), RECIPE, ["q70"], workers=workers)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
+
+
+def test_small_shards_are_filled_in_the_order_of_the_index(image_set: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("forgery.dataset.shards.MEGABYTE", 1000)
+    build_evidence(image_set, tmp_path / "out", RECIPE, shard_mb=4)
+    shards = sorted((tmp_path / "out" / "shards").glob("train-*.tar"))
+    members = [(shard.name, name) for shard in shards for name, _ in read_members(shard)]
+    assert len(shards) > 2
+    assert members == [(row.shard, row.member) for row in read_index(tmp_path / "out", "train")]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "mode", "height"),
+    [
+        (ElaRecipe((90,), size_px=16, luma=True), "L", 16),
+        (ElaRecipe((90,), size_px=16), "RGB", 16),
+        (ElaRecipe((75, 95), size_px=16, luma=True), "L", 32),
+        (ElaRecipe((75, 95), size_px=16), "L", 96),
+    ],
+)
+def test_other_channels_than_one_or_three_lie_below_each_other(recipe: ElaRecipe, mode: str, height: int) -> None:
+    map_ = np.random.default_rng(0).integers(0, 256, recipe.shape, dtype=np.uint8)
+    image = Image.open(io.BytesIO(encode_map(map_)))
+    assert (image.mode, image.size) == (mode, (16, height))
+    if mode == "L":
+        assert np.array_equal(np.asarray(image)[-16:], map_[:, :, -1])
+
+
+def test_an_unknown_variant_is_refused_before_anything_is_written(image_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="variant 'blur' is none"):
+        build_evidence(image_set, tmp_path / "out", RECIPE, ["blur"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(image_set: Path, tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    with pytest.raises(StorageError, match="no space left on"):
+        build_evidence(image_set, tmp_path / "out", RECIPE, workers=2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_picture_damaged_since_ingest_is_named(workers: int, image_set: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "set"
+    shutil.copytree(image_set, damaged)
+    shard = damaged / "shards" / "train-00000.tar"
+    first = next(read_pictures(damaged, ("train",)))
+    data = shard.read_bytes()
+    shard.write_bytes(data[:512] + b"nonsense" * (first.bytes // 8) + data[512 + first.bytes // 8 * 8 :])
+    with pytest.raises(StorageError, match=f"picture {first.digest} of the image set is damaged"):
+        build_evidence(damaged, tmp_path / "out", RECIPE, workers=workers)
+    assert not (tmp_path / "out").exists()
