@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.kubeflow import schedule_commands
 from cli.kubeflow.connection import Address, Server, connect
 from cli.kubeflow.options import (
     Assignments,
@@ -21,25 +22,13 @@ from cli.kubeflow.submit import EXPERIMENT, SERVICE_ACCOUNT, Placement
 
 if TYPE_CHECKING:
     from cli.kubeflow.compiled import CompiledPipeline
-    from cli.kubeflow.schedule import Schedule, Timing
-
-Name = Annotated[str, typer.Argument(help="Name of the schedule.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the `forgery` command."""
     app.command("upload")(with_address(upload))
     app.command("submit")(with_address(submit))
-    schedule = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-    for name, command in (
-        ("create", schedule_create),
-        ("list", schedule_list),
-        ("pause", schedule_pause),
-        ("resume", schedule_resume),
-        ("delete", schedule_delete),
-    ):
-        schedule.command(name)(with_address(command))
-    app.add_typer(schedule, name="schedule", help="Start runs on Kubeflow Pipelines at set times.")
+    schedule_commands.register(app)
     runs = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     runs.command("list")(with_address(runs_list))
     runs.command("show")(with_address(runs_show))
@@ -118,100 +107,6 @@ def submit(
         typer.echo(as_json({**values, **({"state": state} if state else {})}))
 
 
-def schedule_create(
-    address: Address,
-    name: Name,
-    cron: Annotated[
-        str | None,
-        typer.Option(help="Six fields: second minute hour day month weekday; or @daily, ...", show_default=False),
-    ] = None,
-    every: Annotated[str | None, typer.Option(help="Interval: 90m, 24h, 7d.", show_default=False)] = None,
-    pipeline: Pipeline = "training",
-    image: Image = None,
-    config: Config = None,
-    assignments: Assignments = None,
-    experiment: Experiment = EXPERIMENT,
-    service_account: ServiceAccount = SERVICE_ACCOUNT,
-    json: Json = False,
-) -> None:
-    """Start runs at set times: never two at once, and missed ones are not made up for.
-
-    The same command again changes nothing; another one for the same name takes its place. Times are UTC unless the
-    server was told another zone (CRON_SCHEDULE_TIMEZONE).
-
-    Try:
-
-      forgery schedule create nightly --cron '0 0 3 * * *' --set source=s3://pictures/new/
-
-      forgery schedule create weekly --cron '0 30 2 * * MON' --config weekly.yaml
-
-      forgery schedule create often --every 6h
-    """
-    from cli.kubeflow import schedule
-    from cli.kubeflow.parameters import run_parameters
-    from cli.kubeflow.upload import upload as put
-    from cli.kubeflow.views import as_json
-
-    timing = schedule.parse_timing(cron, every)
-    compiled = read_pipeline(pipeline, image)
-    parameters = run_parameters(compiled, config, assignments or [])
-    server = connect(address)
-    done = schedule.create(
-        server, name, timing, put(server, compiled), parameters, Placement(experiment, service_account)
-    )
-    if json:
-        typer.echo(as_json({"outcome": done.kind, **asdict(done.schedule)}))
-    else:
-        typer.echo(f"{name}: {_OUTCOMES[done.kind]}")
-        _explain(done.schedule, timing)
-
-
-def schedule_list(address: Address, json: Json = False) -> None:
-    """List the schedules: when, the next time, whether paused."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from cli.kubeflow.schedule import list_all
-    from cli.kubeflow.views import as_json, clock, state_text
-
-    found = list_all(connect(address))
-    if json:
-        typer.echo(as_json([asdict(schedule) for schedule in found]))
-        return
-    if not found:
-        typer.echo("No schedule yet; make one: forgery schedule create nightly --cron '0 0 3 * * *'")
-        return
-    table = Table("name", "when", "next (UTC)", "state", box=None, pad_edge=False)
-    for schedule in found:
-        table.add_row(schedule.name, schedule.when, clock(schedule.next_at), state_text(schedule.state))
-    Console().print(table)
-
-
-def schedule_pause(address: Address, name: Name) -> None:
-    """Start no more runs until resumed; those that run go on."""
-    from cli.kubeflow.schedule import pause
-
-    pause(connect(address), name)
-    typer.echo(f"{name}: paused; `forgery schedule resume {name}` goes on, without the runs missed meanwhile")
-
-
-def schedule_resume(address: Address, name: Name) -> None:
-    """Start runs again; what was missed is not made up for."""
-    from cli.kubeflow.schedule import resume
-    from cli.kubeflow.views import clock
-
-    for schedule in resume(connect(address), name):
-        typer.echo(f"{name}: {schedule.when}; next {clock(schedule.next_at)} UTC")
-
-
-def schedule_delete(address: Address, name: Name) -> None:
-    """Delete a schedule; the runs it started stay."""
-    from cli.kubeflow.schedule import delete
-
-    delete(connect(address), name)
-    typer.echo(f"{name}: deleted")
-
-
 def runs_list(
     address: Address,
     experiment: Annotated[str | None, typer.Option(help="Of this experiment alone.", show_default=False)] = None,
@@ -260,9 +155,6 @@ def runs_show(
         print_report(report)
 
 
-_OUTCOMES = {"unchanged": "is already there", "created": "created", "replaced": "replaced the one of that name"}
-
-
 def _watch(server: Server, run_id: str, compiled: "CompiledPipeline", timeout_s: float | None, quiet: bool) -> str:
     from rich.console import Console
 
@@ -285,16 +177,3 @@ def _remark_image(compiled: "CompiledPipeline") -> None:
             "--image names another.",
             err=True,
         )
-
-
-def _explain(schedule: "Schedule", timing: "Timing") -> None:
-    from datetime import UTC, datetime
-
-    from cli.kubeflow.views import clock
-
-    if schedule.state == "paused":
-        typer.echo(f"  {schedule.when}, once resumed: forgery schedule resume {schedule.name}")
-        return
-    now = datetime.now(UTC)
-    times = ", ".join(clock(moment) for moment in timing.next_times(now, now, 3))
-    typer.echo(f"  {schedule.when}\n  next: {times} UTC")

@@ -1,18 +1,18 @@
 """Recurring runs, by name: made, replaced, listed, paused, resumed, deleted."""
 
 import hashlib
-import itertools
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from cli.kubeflow.connection import PipelinesRefused, Server
-from cli.kubeflow.cron import Cron, parse
+from cli.kubeflow.cron import parse
 from cli.kubeflow.submit import Placement, make_experiment
+from cli.kubeflow.timing import Timing
 from cli.kubeflow.upload import Uploaded, named
 from forgery.errors import InvalidConfig
 
@@ -21,28 +21,6 @@ if TYPE_CHECKING:
 
 # At the end of a schedule's description: the digest of what was asked for, by which the same wish is told again.
 _MARK = re.compile(r"\[forgery ([0-9a-f]{12})\]$")
-_INTERVAL = re.compile(r"(\d+)\s*([smhd])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When runs start: by `cron`, or `every_s` seconds."""
-
-    cron: Cron | None = None
-    every_s: int | None = None
-
-    def words(self) -> str:
-        """In English; the server counts in UTC unless it is told another zone."""
-        return f"{self.cron.words()}, UTC" if self.cron else f"every {interval_words(self.every_s or 0)}"
-
-    def next_times(self, since: datetime, now: datetime, count: int) -> list[datetime]:
-        """The next times after `now`; an interval counts from `since`."""
-        if self.cron:
-            return list(itertools.islice(self.cron.next_times(now), count))
-        step = timedelta(seconds=self.every_s or 1)
-        first = since + step * ((now - since) // step + 1)
-        return [first + step * n for n in range(count)]
 
 
 @dataclass(frozen=True)
@@ -63,23 +41,6 @@ class Outcome:
 
     kind: Literal["unchanged", "created", "replaced"]
     schedule: Schedule
-
-
-def parse_timing(expression: str | None, every: str | None) -> Timing:
-    """Read `--cron` or `--every`, just one of them.
-
-    Raises:
-        InvalidConfig: None or both are given, or it cannot be read.
-    """
-    if (expression is None) == (every is None):
-        raise InvalidConfig("give either --cron '0 0 3 * * *' or --every 24h")
-    if expression is not None:
-        return Timing(cron=parse(expression))
-    match = _INTERVAL.fullmatch((every or "").strip())
-    seconds = int(match[1]) * _UNIT_S[match[2]] if match else 0
-    if seconds < 60:
-        raise InvalidConfig(f"--every {every!r} is no interval of a minute or more, e.g. 90m, 24h or 7d")
-    return Timing(every_s=seconds)
 
 
 def create(
@@ -146,15 +107,6 @@ def as_schedule(run: "V2beta1RecurringRun", now: datetime | None = None) -> Sche
     return Schedule(
         run.recurring_run_id, run.display_name, when, state, times[0] if times else None, _mark(run) is not None
     )
-
-
-def interval_words(seconds: int) -> str:
-    """Like `24 hours`, `90 minutes` or `7 days`, in the largest unit that comes out even."""
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
-        if seconds % size == 0 and (unit != "day" or seconds != 86400):
-            count = seconds // size
-            return f"{count} {unit}s" if count != 1 else unit
-    raise AssertionError("unreachable")
 
 
 def _make(
