@@ -1,6 +1,7 @@
-"""The networks: uint8 evidence in, one logit out as the mean of a logit map.
+"""The networks: uint8 evidence in, one logit out, pooled from a logit map.
 
-The head is a 1x1 convolution to a map of logits, and the picture's logit is that map's mean. For a linear head this is
+The head is a 1x1 convolution to a map of logits. The picture's logit is that map's mean, or with a dense backbone its
+peak (`forgery.training.dense`). For a linear head the mean is
 the same function as pooling first and one dense unit after, so nothing is lost; but each place's share in the verdict
 can be read off exactly, where Grad-CAM would only approximate it (class activation maps: Zhou et al., "Learning Deep
 Features for Discriminative Localization", CVPR 2016).
@@ -13,9 +14,11 @@ import keras
 
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe
+from forgery.training.dense import PeakPooling, cell_features
 from forgery.training.export import LOGIT_MAP
 
 BACKBONE_LAYER = "backbone"
+LOGIT = "logit"
 _CNN_FILTERS = (16, 32, 64, 96)
 # Keras's .99 needs hundreds of steps to forget its start; small data sets have some ten an epoch.
 _CNN_NORM_MOMENTUM = 0.9
@@ -33,6 +36,8 @@ class Backbone:
         offset: See `scale`.
         min_size_px: Smallest height and width it accepts.
         imagenet: Keras publishes ImageNet weights for it, on three channels.
+        dense: Its map is a verdict for each cell, learnt from masks, and its peak is the picture's; the map has the
+            evidence's own height and width, which are multiples of 4.
     """
 
     build: Callable[[Shape, str | None], keras.Model]
@@ -40,6 +45,7 @@ class Backbone:
     offset: float
     min_size_px: int
     imagenet: bool = True
+    dense: bool = False
 
 
 def _cnn(shape: Shape, weights: str | None) -> keras.Model:
@@ -73,6 +79,8 @@ BACKBONES = {
     "mobilenet_v2": Backbone(_mobilenet_v2, 1 / 127.5, -1.0, 32),
     "efficientnet": Backbone(_efficientnet, 1.0, 0.0, 32),
     "xception": Backbone(_xception, 1 / 127.5, -1.0, 71),
+    # Undoes the coding of `blocks` recipes: 128 is the picture's mean, 32 a standard deviation.
+    "blocks": Backbone(cell_features, 1 / 32, -4.0, 8, imagenet=False, dense=True),
 }
 
 
@@ -99,7 +107,7 @@ def build_network(
 
     Returns:
         uint8 [n, H, W, C] to logits [n, 1]; its layer `backbone` is the feature extractor, `logit_map` [n, h, w, 1]
-        is what the logit is the mean of.
+        is what the logit is pooled from.
 
     Raises:
         InvalidConfig: Unknown backbone, or the recipe's maps are too small for it.
@@ -114,7 +122,8 @@ def build_network(
     features = extractor(scaled, training=False) if frozen_norm else extractor(scaled)
     features = keras.layers.SpatialDropout2D(dropout, name="dropout")(features)
     logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP)(features)
-    logit = keras.layers.GlobalAveragePooling2D(name="logit")(logit_map)
+    pooling = PeakPooling if backbone.dense else keras.layers.GlobalAveragePooling2D
+    logit = pooling(name=LOGIT)(logit_map)
     network = keras.Model(inputs, logit, name=name)
     if frozen_norm:
         freeze_norm(network)
@@ -134,6 +143,10 @@ def _check_size(name: str, backbone: Backbone, recipe: Recipe) -> None:
         raise InvalidConfig(
             f"backbone {name} needs maps of at least {backbone.min_size_px} px, "
             f"{recipe.name} gives {width}x{height}: choose a larger recipe or backbone=cnn"
+        )
+    if backbone.dense and (height % 4 or width % 4):
+        raise InvalidConfig(
+            f"backbone {name} needs maps whose sides are multiples of 4, {recipe.name} gives {width}x{height}"
         )
 
 

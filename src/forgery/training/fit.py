@@ -20,7 +20,9 @@ from tqdm import tqdm
 
 from forgery.config import TrainingOptions
 from forgery.errors import TrainingFailed
-from forgery.training.backbones import BACKBONE_LAYER, freeze_norm, has_frozen_norm
+from forgery.training.backbones import BACKBONE_LAYER, LOGIT, freeze_norm, has_frozen_norm
+from forgery.training.dense import cell_loss
+from forgery.training.export import LOGIT_MAP
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,8 @@ def fit(
 
     Args:
         network: Uncompiled; logits [n, 1].
-        training: Batches of one epoch.
+        training: Batches of one epoch: maps and labels [b, 1], or maps and {"logit": labels, "logit_map": masks} to
+            learn from masks [b, h, w, 1] too (`forgery.training.dense.cell_loss`).
         validation: Batches for early stopping, learning rate and the choice of the best epoch.
         phases: In order; each starts from the best weights so far.
         options: Patience.
@@ -111,17 +114,18 @@ def fit(
     names: list[str] = []
     with tempfile.TemporaryDirectory(prefix="forgery-best-") as folder:
         recorder = _Recorder(network, Path(folder) / "best.weights.h5", on_epoch)
+        learner = _learner(network, training)
         for phase in phases:
             set_trainable(network, phase.layers)
-            _compile(network, phase.learning_rate)
+            compile_network(learner, phase.learning_rate, class_weights)
             logger.info("%s: at most %d epochs at learning rate %g", phase.name, phase.epochs, phase.learning_rate)
             with _progress(phase, training) as progress:
-                network.fit(
+                learner.fit(
                     training,
                     validation_data=validation,
                     initial_epoch=len(names),
                     epochs=len(names) + phase.epochs,
-                    class_weight=class_weights,
+                    class_weight=class_weights if learner is network else None,
                     # The recorder comes last: the plateau callback adds the learning rate to what it sees.
                     callbacks=[*_adapting(options), progress, recorder.callback()],
                     shuffle=False,
@@ -148,7 +152,8 @@ class _Recorder:
         return keras.callbacks.LambdaCallback(on_epoch_end=self._end_epoch)
 
     def _end_epoch(self, index: int, logs: Mapping[str, float]) -> None:
-        figures = {name: float(value) for name, value in logs.items()}
+        # With masks Keras puts the output's name before that of the figure.
+        figures = {name.replace(f"{LOGIT}_a", "a"): float(value) for name, value in logs.items()}
         epoch = index + 1
         if not (math.isfinite(figures["loss"]) and math.isfinite(figures["val_loss"])):
             raise TrainingFailed(
@@ -177,17 +182,40 @@ def set_trainable(network: keras.Model, layers: int | None) -> None:
         freeze_norm(network)
 
 
-def _compile(network: keras.Model, learning_rate: float) -> None:
+def compile_network(network: keras.Model, learning_rate: float, class_weights: dict[int, float] | None = None) -> None:
+    """Adam and cross-entropy; for a network with two outputs (`_learner`) that of the masks too.
+
+    The class weights are for two outputs alone: with one, Keras takes them in `fit`.
+    """
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    metrics = [
+        keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),
+        keras.metrics.AUC(name="auc", from_logits=True),
+    ]
+    dense = isinstance(network.output, dict)
     network.compile(
         keras.optimizers.Adam(learning_rate),
-        keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=[
-            keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),
-            keras.metrics.AUC(name="auc", from_logits=True),
-        ],
+        {LOGIT: _weighted(loss, class_weights), LOGIT_MAP: cell_loss} if dense else loss,
+        metrics={LOGIT: metrics} if dense else metrics,
         # XLA's convolutions on a CPU take 15 to 20 times as long as oneDNN's.
         jit_compile=False,
     )
+
+
+def _learner(network: keras.Model, training: tf.data.Dataset) -> keras.Model:
+    """The network as the labels ask for it: where they hold masks, with its logit map as a second output."""
+    if not isinstance(training.element_spec[1], dict):
+        return network
+    outputs = {LOGIT: network.outputs[0], LOGIT_MAP: network.get_layer(LOGIT_MAP).output}
+    return keras.Model(network.inputs, outputs)
+
+
+def _weighted(
+    loss: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor], class_weights: dict[int, float] | None
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The loss with a weight for each class; Keras itself weighs classes of networks with one output alone."""
+    weights = class_weights or {0: 1.0, 1: 1.0}
+    return lambda labels, logits: loss(labels, logits, tf.where(labels[:, 0] > 0.5, weights[1], weights[0]))
 
 
 def _adapting(options: TrainingOptions) -> list[keras.callbacks.Callback]:

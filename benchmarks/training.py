@@ -1,0 +1,118 @@
+"""A training epoch from shards against bare `fit` on the same maps in memory: `python -m benchmarks.training`."""
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from benchmarks.rows import Row
+from forgery.config import TrainingOptions
+from forgery.dataset.shards import ShardWriter
+from forgery.evidence import INDEX_FILE, INFO_FILE, EvidenceInfo, EvidenceRow, encode_map
+from forgery.recipes import Recipe, parse_recipe
+from forgery.training.backbones import build_network
+from forgery.training.dataset import open_split, training_batches
+from forgery.training.fit import compile_network, set_trainable
+
+logger = logging.getLogger(__name__)
+
+_GOAL = "<= 1.1"
+_BATCH = 32
+
+
+def measure(quick: bool = False) -> list[Row]:
+    """Ratios for the small network (where reading weighs most) and for fine-tuning, cached and streamed."""
+    maps, epochs = (128, 3) if quick else (512, 7)
+    cases: list[tuple[str, int, int | None, bool]] = [("cnn", 128, None, True), ("cnn", 128, None, False)]
+    if not quick:
+        cases += [("mobilenet_v2", 224, 30, True), ("mobilenet_v2", 224, 30, False)]
+    return [_compare(*case, maps, epochs) for case in cases]
+
+
+def _compare(backbone: str, size_px: int, layers: int | None, cache: bool, maps: int, epochs: int) -> Row:
+    recipe = parse_recipe(f"ela1_q90_gain15_{size_px}_bilinear")
+    drawn = np.stack(list(_draw(recipe, maps)))
+    labels = (np.arange(maps) % 2).astype(np.float32)[:, None]
+    tensors = tf.constant(drawn)
+    network = build_network(backbone, recipe, frozen_norm=layers is not None)
+    set_trainable(network, layers)
+    compile_network(network, 1e-4)
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder), recipe, drawn)
+        options = TrainingOptions(batch_size=_BATCH)
+        ours = training_batches(open_split(Path(folder), "train"), options, seed=0, cache=cache)
+        ratio = _ratio(
+            lambda: network.fit(ours, verbose=0, shuffle=False),
+            lambda: network.fit(tensors, labels, batch_size=_BATCH, verbose=0),
+            epochs,
+        )
+    how = "kept in memory" if cache else "streamed"
+    return Row(
+        name=f"training epoch, {backbone} {size_px} px, maps {how} / bare fit on tensors", ratio=ratio, goal=_GOAL
+    )
+
+
+def _ratio(ours: Callable[[], object], bare: Callable[[], object], epochs: int) -> float:
+    """Least time over least time, taken in turn after one epoch each for tracing and caches.
+
+    The least is what the work itself takes: whatever else the machine does only ever adds.
+    """
+    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(epochs + 1):
+        for name, run in (("ours", ours), ("bare", bare)):
+            started = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - started)
+    least = {name: min(taken[1:]) for name, taken in times.items()}
+    logger.info("least epoch: ours %.2f s, bare %.2f s", least["ours"], least["bare"])
+    return least["ours"] / least["bare"]
+
+
+def _draw(recipe: Recipe, maps: int) -> Iterator[NDArray[np.uint8]]:
+    """Maps that compress like real ones: mostly low levels, with edges."""
+    rng = np.random.default_rng(0)
+    height, width, channels = recipe.shape
+    for _ in range(maps):
+        yield np.minimum(rng.exponential(9, (height, width, channels)), 255).astype(np.uint8)
+
+
+def _write(folder: Path, recipe: Recipe, drawn: NDArray[np.uint8]) -> None:
+    with ShardWriter(folder, "train", 64) as shards, (folder / INDEX_FILE).open("w") as index:
+        for number, one in enumerate(drawn):
+            member = f"{number:064x}.original.png"
+            shard = shards.add([(member, encode_map(one))])
+            row = EvidenceRow(
+                digest=f"{number:064x}",
+                variant="original",
+                label="forged" if number % 2 else "authentic",
+                group=str(number),
+                split="train",
+                shard=shard,
+                member=member,
+            )
+            index.write(row.model_dump_json() + "\n")
+    info = EvidenceInfo(
+        recipe=recipe.name, dataset_digest="", variants=[], counts={}, maps=len(drawn), map_bytes=drawn.nbytes
+    )
+    (folder / INFO_FILE).write_text(info.model_dump_json())
+
+
+def main() -> None:
+    """Print one JSON row a line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the small network alone, fewer maps")
+    logging.basicConfig(level=logging.INFO)
+    keras.utils.set_random_seed(0)
+    for row in measure(parser.parse_args().quick):
+        print(row.model_dump_json())
+
+
+if __name__ == "__main__":
+    main()
