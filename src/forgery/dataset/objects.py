@@ -46,8 +46,7 @@ class RangedObject(io.RawIOBase):
         self._client = client
         self._uri = uri
         self._bucket, self._key = split_uri(uri)
-        with s3_errors(f"reading {uri}"):
-            self._size = client.stat_object(self._bucket, self._key).size or 0
+        self._size = _size(client, uri)
         self._position = 0
 
     def readable(self) -> bool:
@@ -78,6 +77,16 @@ class RangedObject(io.RawIOBase):
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+
+def _size(client: minio.Minio, uri: str) -> int:
+    """By a listing: the answer to a HEAD request has no body, so a wrong key and a missing bucket look the same."""
+    bucket, key = split_uri(uri)
+    with s3_errors(f"reading {uri}"):
+        for found in client.list_objects(bucket, key):
+            if found.object_name == key:
+                return found.size or 0
+    raise SourceError(f"source {uri}: there is no object of that name; check the key")
 
 
 def _fetch(client: minio.Minio, bucket: str, key: str, offset: int = 0, length: int = 0) -> bytes:
