@@ -51,6 +51,7 @@ class Cluster:
         path: str,
         body: object = None,
         query: Mapping[str, str] | None = None,
+        patience_s: float | None = None,
     ) -> Document:
         """Send one request, again with growing pauses while the API server is away.
 
@@ -59,12 +60,14 @@ class Cluster:
             path: From the root of the API, e.g. `/api/v1/namespaces`.
             body: Document or list of patch operations.
             query: Such as `labelSelector`.
+            patience_s: How long to try; default: as the cluster was opened with.
 
         Raises:
             Refused: A definite no other than missing rights.
-            ServiceUnavailable: No answer for `PATIENCE_S`, or the account may not do that.
+            ServiceUnavailable: No answer for so long, or the account may not do that.
         """
-        deadline, pause_s = time.monotonic() + self._patience_s, _FIRST_PAUSE_S
+        patience_s = self._patience_s if patience_s is None else patience_s
+        deadline, pause_s = time.monotonic() + patience_s, _FIRST_PAUSE_S
         while True:
             try:
                 return self._once(method, path, body, query or {})
@@ -72,7 +75,7 @@ class Cluster:
                 if isinstance(error, ApiException) and error.status and error.status not in _TRANSIENT:
                     raise _refusal(error, method, path) from error
                 if time.monotonic() + pause_s > deadline:
-                    why = f"the Kubernetes API has not answered for {self._patience_s:.0f} s"
+                    why = f"the Kubernetes API has not answered for {patience_s:.0f} s"
                     raise ServiceUnavailable(f"{why} ({_brief(error)}): check it and try again") from error
                 logger.warning("%s %s: %s; next try in %.1f s", method, path, _brief(error), pause_s)
             time.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311

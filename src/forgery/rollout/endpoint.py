@@ -51,8 +51,9 @@ def _ask_directly(url: str) -> str:
 
 def _ask_by_proxy(cluster: Cluster, path: str) -> str:
     try:
-        return _version(cluster.request("POST", path, probe()))
-    except (Refused, ValueError) as error:
+        # Whoever asks will ask again: a service without a ready pod answers 503, as an API server that is away does.
+        return _version(cluster.request("POST", path, probe(), patience_s=0))
+    except (Refused, ServiceUnavailable, ValueError) as error:
         raise ServiceUnavailable(f"{path} does not answer: {error}") from error
 
 
