@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    found = (module.name for module in pkgutil.iter_modules(benchmarks.__path__))
+    # Packages are protocols with a command of their own, e.g. `python -m benchmarks.detection`.
+    found = (module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg)
     return [name for name in found if not name.startswith("_") and name != "rows"]
 
 

@@ -1,0 +1,119 @@
+"""One fold of the protocol: fit each system, answer for the test pictures in every view, keep the answers."""
+
+import io
+import logging
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.detection.evidence import ViewEvidence, read_masks, view_evidence
+from benchmarks.detection.learning import Detector, Examples, is_dense, learn
+from benchmarks.detection.measure import Verdicts, at_common_threshold, within_picture
+from benchmarks.detection.pictures import Pictures, read
+from benchmarks.detection.systems import System
+from benchmarks.detection.views import VIEWS, Saves, read_saves
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A data set and a folder that keeps what was computed.
+
+    Attributes:
+        source: Pictures, as `forgery.dataset.ingest` takes them.
+        out: The folder; a run that was stopped goes on from it.
+        weights: Start weights of pretrained systems.
+    """
+
+    source: str
+    out: Path
+    weights: str = ""
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Ingested and parted into folds."""
+        return read(self.source, self.out / "images")
+
+    @cached_property
+    def saves(self) -> Saves:
+        """The last saves of forged pictures."""
+        return read_saves(self.pictures)
+
+    @cached_property
+    def _masks(self) -> dict[int, NDArray[np.uint8]]:
+        return {index: np.asarray(Image.open(io.BytesIO(png)).convert("L")) for index, png in self.pictures.masks()}
+
+    def evidence(self, system: System, view: str) -> ViewEvidence:
+        """What the system reads of a view."""
+        return view_evidence(self.out / "evidence", view, system.parsed, self.pictures, self.saves)
+
+    def detector(self, system: System, fold: int) -> Detector:
+        """The system fitted for a fold."""
+        training, validation, _ = self.pictures.parts(fold)
+        kept = self.out / "models" / system.name / f"fold{fold}.weights.h5"
+        return learn(system, self._examples(system, training), self._examples(system, validation), self.weights, kept)
+
+    def verdicts(self, system: System, fold: int) -> dict[str, Verdicts]:
+        """Answers for the fold's test pictures by view, computed or read back."""
+        kept = {view: self.out / "verdicts" / system.name / f"fold{fold}-{view}.npz" for view in VIEWS}
+        if not all(path.exists() for path in kept.values()):
+            detector = self.detector(system, fold)
+            for view, path in kept.items():
+                _write(path, self._verdicts(system, detector, fold, view))
+        return {view: _read(path) for view, path in kept.items()}
+
+    def _examples(self, system: System, chosen: NDArray[np.intp]) -> Examples:
+        """The chosen pictures in all views the system is trained on."""
+        maps = [self.evidence(system, view).maps[chosen] for view in system.trained_on]
+        labels = np.tile(self.pictures.forged[chosen].astype(np.float32), len(maps))
+        masks = None
+        if is_dense(system):
+            masks = read_masks(self.out / "evidence", self.pictures, system.parsed.shape[0])
+            masks = np.concatenate([masks[chosen]] * len(maps))
+        return Examples(np.concatenate(maps), labels, masks)
+
+    def _verdicts(self, system: System, detector: Detector, fold: int, view: str) -> Verdicts:
+        evidence, pictures = self.evidence(system, view), self.pictures
+        _, _, test = pictures.parts(fold)
+        logits, logit_maps = detector.answers(evidence.maps[test])
+        within = [
+            within_picture(logit_map, self._masks[index]) if index in self._masks else np.nan
+            for index, logit_map in zip(test, logit_maps, strict=True)
+        ]
+        crops = np.flatnonzero(np.isin(evidence.control_of, test))
+        of = evidence.control_of[crops]
+        probabilities = 1 / (1 + np.exp(-np.clip(logits / detector.temperature, -50, 50)))
+        return Verdicts(
+            forged=pictures.forged[test],
+            copy_moves=pictures.copy_moves[test],
+            groups=pictures.groups[test],
+            probabilities=at_common_threshold(probabilities, detector.threshold),
+            within=np.array(within),
+            control_forged=pictures.forged[of],
+            control_groups=pictures.groups[of],
+            control_probabilities=at_common_threshold(
+                detector.probabilities(evidence.controls[crops]), detector.threshold
+            ),
+        )
+
+
+def pooled(folds: list[Verdicts]) -> Verdicts:
+    """Answers of several folds as one."""
+    return Verdicts(*(np.concatenate([getattr(each, name.name) for each in folds]) for name in fields(Verdicts)))
+
+
+def _write(path: Path, verdicts: Verdicts) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}")
+    np.savez(partial, allow_pickle=False, **{name.name: getattr(verdicts, name.name) for name in fields(Verdicts)})
+    partial.replace(path)
+
+
+def _read(path: Path) -> Verdicts:
+    with np.load(path) as file:
+        return Verdicts(*(file[name.name] for name in fields(Verdicts)))

@@ -1,0 +1,54 @@
+"""What is compared: configurations of the library, each with the view it is trained on."""
+
+from dataclasses import dataclass, field
+
+from benchmarks.detection.views import HARMONISED, MATCHED, RAW, SHARED
+from forgery.config import TrainingOptions
+from forgery.recipes import Recipe, parse_recipe
+from forgery.recipes.blocks import BlocksRecipe
+from forgery.recipes.ela import ElaRecipe
+
+
+@dataclass(frozen=True)
+class System:
+    """A recipe, a network and how it is trained.
+
+    Attributes:
+        name: Of its rows.
+        recipe: Canonical name.
+        backbone: One of `forgery.training.backbones.BACKBONES`.
+        trained_on: Views of the training and validation pictures.
+        options: As for the pipeline.
+        pretrained: Starts from the weights given on the command line; without them from random ones.
+        forgeries: Fresh forgeries (`benchmarks.detection.forging`) for each authentic training picture.
+    """
+
+    name: str
+    recipe: str
+    backbone: str
+    trained_on: tuple[str, ...]
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+    pretrained: bool = False
+    forgeries: float = 0.0
+
+    @property
+    def parsed(self) -> Recipe:
+        """The recipe itself."""
+        return parse_recipe(self.recipe)
+
+
+_BLOCKS = BlocksRecipe()
+_DENSE = TrainingOptions(epochs=16, learning_rate=3e-3, patience=5, class_weights=False)
+_MOBILE = TrainingOptions(epochs=32, head_epochs=0, fine_tune_layers=30, fine_tune_learning_rate=1e-5)
+
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System("ela-cnn", ElaRecipe().name, "cnn", (RAW,)),
+        System("ela-cnn-harmonised", ElaRecipe().name, "cnn", (HARMONISED,)),
+        System("ela-mobilenet", ElaRecipe(gain=None).name, "mobilenet_v2", (RAW,), _MOBILE, pretrained=True),
+        System("blocks", _BLOCKS.name, "blocks", (MATCHED, SHARED), _DENSE),
+        System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED, SHARED), _DENSE, forgeries=1.0),
+        System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED, SHARED), _DENSE),
+    )
+}
