@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cli.checks import Check
-from forgery.errors import ForgeryError, ServiceUnavailable
-from forgery.rollout.cluster import Cluster, Refused
-from forgery.rollout.endpoint import AskVersion
+from forgery.errors import ForgeryError, InvalidConfig, ServiceUnavailable
+from forgery.rollout.cluster import Cluster, Refused, connect_cluster
+from forgery.rollout.endpoint import AskVersion, open_endpoint
 from forgery.rollout.progress import SOURCE_URI, annotation, cause_of_failure, hindrance
+from forgery.rollout.service import parse_kserve
 
 Document = dict[str, Any]
 
@@ -23,6 +24,20 @@ _RIGHTS = [
     ("delete", "apps", "controllerrevisions", ""),
     ("list", "", "pods", ""),
 ]
+
+
+def check_service(service: str) -> list[Check]:
+    """Look at the InferenceService that `kserve:NAMESPACE/NAME` names, from here.
+
+    Raises:
+        InvalidConfig: It is of another form.
+        ServiceUnavailable: No cluster is configured.
+    """
+    found = parse_kserve(service)
+    if found is None:
+        raise InvalidConfig(f"--cluster: {service!r} is no service on a cluster; accepted is kserve:NAMESPACE/NAME")
+    cluster = connect_cluster(patience_s=5)
+    return check_cluster(cluster, *found, open_endpoint(cluster, *found))
 
 
 def check_cluster(cluster: Cluster, namespace: str, name: str, ask_version: AskVersion) -> list[Check]:

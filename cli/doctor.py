@@ -10,10 +10,20 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
-    """Check this machine: Python, packages, disk, state folder, service, the model in service.
+def doctor(
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Check a cluster instead: kserve:NAMESPACE/NAME.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Check this machine: Python, packages, disk, state folder, service, the model in service; or a cluster.
 
-    Example: forgery doctor
+    For example:
+
+      forgery doctor
+
+      forgery doctor --cluster kserve:forgery/forgery
     """
     import json
 
@@ -23,7 +33,12 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
     from cli.checks import check_machine
     from cli.home import Home
 
-    checks = check_machine(Home.from_environment())
+    if cluster:
+        from cli.cluster_checks import check_service
+
+        checks = check_service(cluster)
+    else:
+        checks = check_machine(Home.from_environment())
     if as_json:
         for check in checks:
             typer.echo(json.dumps(check.__dict__))

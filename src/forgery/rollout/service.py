@@ -8,7 +8,13 @@ from forgery.rollout.port import InferenceServices
 
 # Kubernetes accepts names of this form (RFC 1123 label).
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_KSERVE = re.compile(rf"(?P<namespace>{_LABEL})/(?P<name>{_LABEL})")
+_KSERVE = re.compile(rf"kserve:(?P<namespace>{_LABEL})/(?P<name>{_LABEL})")
+
+
+def parse_kserve(text: str) -> tuple[str, str] | None:
+    """Namespace and name of `kserve:NAMESPACE/NAME`; None where it is of another form."""
+    found = _KSERVE.fullmatch(text)
+    return (found["namespace"], found["name"]) if found else None
 
 
 def open_service(text: str) -> InferenceServices:
@@ -26,8 +32,8 @@ def open_service(text: str) -> InferenceServices:
         from forgery.rollout.local import LocalService
 
         return LocalService(Path(rest))
-    if place == "kserve" and (found := _KSERVE.fullmatch(rest)):
+    if found := parse_kserve(text):
         from forgery.rollout.kserve import connect
 
-        return connect(found["namespace"], found["name"])
+        return connect(*found)
     raise InvalidConfig(f"service: {text!r} is no service; accepted are local:PATH and kserve:NAMESPACE/NAME")
