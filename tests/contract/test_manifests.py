@@ -181,3 +181,16 @@ def test_the_gateway_opens_the_service_to_the_outside(with_component: Callable[[
     service = with_component("gateway")["InferenceService", "forgery", "forgery"]
     assert "networking.kserve.io/visibility" not in service["metadata"].get("labels", {})
     assert [port["name"] for port in service["spec"]["transformer"]["containers"][0]["ports"]] == ["http1", "grpc-port"]
+
+
+def test_images_can_be_named_by_digest_in_one_place(tmp_path: Path) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    overlay = tmp_path / "manifests/overlays/production/serving/kustomization.yaml"
+    names, digest = ("transformer", "predictor", "train-python"), "sha256:" + "0" * 64
+    entries = [
+        {"name": f"localhost/forgery/{name}", "newName": f"registry.example/{name}", "digest": digest} for name in names
+    ]
+    overlay.write_text(overlay.read_text() + yaml.safe_dump({"images": entries}))
+    images = {container["image"] for pod in pods(render(overlay.parent)).values() for container in pod["containers"]}
+    assert {f"registry.example/{name}@{digest}" for name in names} <= images
+    assert not [image for image in images if image.startswith("localhost/")]
