@@ -29,12 +29,19 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture(autouse=True)
-def no_server_of_yours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def sdk_context(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the SDK would keep a namespace of yours between calls."""
+    path = tmp_path / "home" / ".config" / "kfp" / "context.json"
+    monkeypatch.setattr("kfp.client.client.Client._LOCAL_KFP_CONTEXT", str(path))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_server_of_yours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ENDPOINT", "UI_ENDPOINT", "TOKEN", "TOKEN_FILE", "NAMESPACE", "CA", "SA_TOKEN_PATH"):
         monkeypatch.delenv(f"KF_PIPELINES_{name}", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.delenv("FORGERY_IMAGE", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
 
 

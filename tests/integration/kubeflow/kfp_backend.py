@@ -63,6 +63,7 @@ class Backend:
     play: Callable[[Any], None] = lambda run: None
     logs: dict[str, str] = field(default_factory=dict)  # by the pod's name, or by the node's id once archived
     ui_logs: dict[str, str] = field(default_factory=dict)
+    behind_ui: bool = False  # the UI passes on the paths of the generated client alone
     login_page: bool = False
     url: str = ""
 
@@ -313,7 +314,8 @@ class _Exchange:
     def _beside_the_api(self) -> None:
         """Logs; every other path gets the UI's page, with status 200, as single-page applications do."""
         parts = self._url.path.split("/")
-        if parts[1:4] == ["apis", "v1alpha1", "runs"] and parts[5:6] == ["nodes"] and parts[7:] == ["log"]:
+        of_pod = parts[1:4] == ["apis", "v1alpha1", "runs"] and parts[5:6] == ["nodes"] and parts[7:] == ["log"]
+        if of_pod and not self._backend.behind_ui:
             text = self._backend.logs.get(parts[6])
             self._say(*((200, text, "text/plain") if text is not None else (500, {"error_message": "no such pod"})))
         elif self._url.path == "/k8s/pod/logs":

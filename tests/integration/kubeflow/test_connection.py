@@ -173,10 +173,10 @@ def test_own_namespace_is_known_in_a_pod(
     assert {pipeline.namespace for pipeline in backend.pipelines.values()} == {"team-a"}
 
 
-def test_nothing_is_written_under_the_home_directory(forgery: Forgery, backend: Backend, tmp_path: Path) -> None:
+def test_nothing_is_written_under_the_home_directory(forgery: Forgery, backend: Backend, sdk_context: Path) -> None:
     backend.multi_user = True
     assert forgery("upload", "--namespace", "kubeflow").code == 0
-    assert not (tmp_path / "home").exists()
+    assert not sdk_context.parent.exists()
 
 
 def test_certificate_of_an_own_authority_is_needed_and_taken(

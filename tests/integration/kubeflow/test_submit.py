@@ -130,8 +130,9 @@ def test_failed_step_is_told_by_the_last_clear_line_of_its_log(forgery: Forgery,
     assert "main.go" not in result.err
 
 
-@pytest.mark.parametrize("where", ["archive", "ui"])
+@pytest.mark.parametrize("where", ["archive", "ui", "behind ui"])
 def test_log_of_a_pod_that_is_gone_is_read_elsewhere(forgery: Forgery, backend: Backend, where: str) -> None:
+    backend.behind_ui = where == "behind ui"
     backend.play = film(("FAILED", {"train": "FAILED"}))
     path = f"{kfp_workflow.WORKFLOW}.root.train.executor"
     if where == "archive":

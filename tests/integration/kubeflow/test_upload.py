@@ -55,9 +55,11 @@ def test_version_is_found_among_hundreds(forgery: Forgery, backend: Backend, tin
     for number in range(250):
         other = copy.copy(first)
         other.display_name = first.display_name.upper() if number % 2 else first.display_name + "x"
+        other.pipeline_version_id = str(number)
         backend.versions[str(number)] = other
     backend.versions["last"] = backend.versions.pop(first.pipeline_version_id)
-    assert "is already there" in forgery("upload", "--pipeline", tiny_yaml).out
+    again = json.loads(forgery("upload", "--pipeline", tiny_yaml, "--json").out)
+    assert (again["new"], again["version_id"]) == (False, first.pipeline_version_id)
 
 
 def test_platform_part_of_the_yaml_arrives_with_it(forgery: Forgery, backend: Backend) -> None:
