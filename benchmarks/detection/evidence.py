@@ -1,11 +1,12 @@
-"""Evidence of all pictures in one view, computed once and kept: maps, control crops and masks."""
+"""Evidence of the pictures in their views, computed once and kept: maps, control crops and masks."""
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -14,49 +15,71 @@ from PIL import Image
 
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.pictures import Pictures
-from benchmarks.detection.views import Saves, render
+from benchmarks.detection.views import HARMONISED, MATCHED, Saves, render
+from forgery.cores import available_cores
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
 
 logger = logging.getLogger(__name__)
 
 UNKNOWN = -1.0
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class ViewEvidence:
-    """What networks read of one view.
+class Workplace:
+    """What evidence is computed from, and the folder that keeps it."""
 
-    Attributes:
-        maps: uint8 [n, H, W, C], in the order of `Pictures.rows`.
-        controls: uint8 [m, H, W, C], of crops without a forged pixel.
-        control_of: Index of each crop's picture, [m].
-    """
+    folder: Path
+    pictures: Pictures
+    saves: Saves
 
-    maps: Evidence
-    controls: Evidence
-    control_of: NDArray[np.int64]
+    def maps(self, recipe: Recipe, view: str, fold: int) -> Evidence:
+        """Maps of a fold's pictures in a view, uint8 [n, H, W, C], in the order of `Pictures.rows`."""
 
+        def compute() -> dict[str, NDArray[Any]]:
+            chosen = {int(index) for index in np.flatnonzero(self.pictures.folds == fold)}
+            found = dict(self._each(lambda index, encoded: self._map(recipe, view, index, encoded), chosen, view))
+            return {"maps": np.stack([found[index] for index in sorted(found)])}
 
-def view_evidence(folder: Path, view: str, recipe: Recipe, pictures: Pictures, saves: Saves) -> ViewEvidence:
-    """The evidence of a view, from `folder` where it was computed before."""
-    found = _kept(folder / f"{recipe.name}-{view}.npz", lambda: _computed(view, recipe, pictures, saves))
-    return ViewEvidence(found["maps"], found["controls"], found["control_of"])
+        return np.asarray(_kept(self.folder / recipe.name / f"{view}-fold{fold}.npz", compute)["maps"])
 
+    def controls(self, recipe: Recipe, view: str, fold: int) -> tuple[Evidence, NDArray[np.int64]]:
+        """Maps of crops without a forged pixel, uint8 [m, H, W, C], and the index of each one's picture, [m]."""
 
-def _computed(view: str, recipe: Recipe, pictures: Pictures, saves: Saves) -> dict[str, NDArray[Any]]:
-    masks = dict(pictures.masks())
-    maps = np.zeros((len(pictures.rows), *recipe.shape), np.uint8)
-    controls, control_of = [], []
-    for index, encoded in track(pictures.encoded(), len(pictures.rows), f"{recipe.name}, {view}"):
-        picture = render(view, index, encoded, pictures, saves)
-        maps[index] = recipe.compute(picture)
-        if pictures.forged[index] and index not in masks:
-            continue  # nobody knows where it is authentic
-        if crop := control_crop(picture, masks.get(index), index):
-            controls.append(recipe.compute(crop))
-            control_of.append(index)
-    return {"maps": maps, "controls": np.stack(controls), "control_of": np.array(control_of)}
+        def compute() -> dict[str, NDArray[Any]]:
+            masks = dict(self.pictures.masks())
+            # A forged picture without a mask has no place that is known to be authentic.
+            chosen = {
+                int(index)
+                for index in np.flatnonzero(self.pictures.folds == fold)
+                if not self.pictures.forged[index] or index in masks
+            }
+
+            def crop(index: int, encoded: bytes) -> Evidence | None:
+                picture = render(view, index, encoded, self.pictures, self.saves)
+                cropped = control_crop(picture, masks.get(index), index)
+                return recipe.compute(cropped) if cropped else None
+
+            found = {index: each for index, each in self._each(crop, chosen, f"controls, {view}") if each is not None}
+            order = sorted(found)
+            return {"maps": np.stack([found[index] for index in order]), "of": np.array(order)}
+
+        found = _kept(self.folder / recipe.name / f"{view}-fold{fold}-controls.npz", compute)
+        return np.asarray(found["maps"]), np.asarray(found["of"])
+
+    def _map(self, recipe: Recipe, view: str, index: int, encoded: bytes) -> Evidence:
+        same = view == MATCHED and self.pictures.forged[index]
+        return recipe.compute(render(HARMONISED if same else view, index, encoded, self.pictures, self.saves))
+
+    def _each(
+        self, compute: Callable[[int, bytes], _Result], chosen: set[int], what: str
+    ) -> Iterator[tuple[int, _Result]]:
+        """Results by index; codecs and matching release the interpreter lock, so threads are enough."""
+        tasks = [(index, encoded) for index, encoded in self.pictures.encoded() if index in chosen]
+        with ThreadPoolExecutor(available_cores()) as pool:
+            results = pool.map(lambda task: compute(*task), tasks)
+            yield from zip((index for index, _ in tasks), track(results, len(tasks), what), strict=True)
 
 
 def read_masks(folder: Path, pictures: Pictures, cells: int) -> NDArray[np.float32]:

@@ -53,6 +53,10 @@ class Pictures:
             if mask is not None:
                 yield index[row.digest], mask
 
+    def of_fold(self, fold: int) -> NDArray[np.intp]:
+        """Indices of the pictures tested in a fold, ascending."""
+        return np.flatnonzero(self.folds == fold)
+
     def parts(self, fold: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
         """Indices for training, validation and test: the fold is tested, the next one validates."""
         validation = self.folds == (fold + 1) % FOLDS

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.detection.evidence import ViewEvidence, read_masks, view_evidence
+from benchmarks.detection.evidence import Workplace, read_masks
 from benchmarks.detection.learning import Detector, Examples, is_dense, learn
 from benchmarks.detection.measure import Verdicts, at_common_threshold, within_picture
-from benchmarks.detection.pictures import Pictures, read
+from benchmarks.detection.pictures import FOLDS, Pictures, read
 from benchmarks.detection.systems import System
 from benchmarks.detection.views import VIEWS, Saves, read_saves
 
@@ -48,15 +48,17 @@ class Protocol:
     def _masks(self) -> dict[int, NDArray[np.uint8]]:
         return {index: np.asarray(Image.open(io.BytesIO(png)).convert("L")) for index, png in self.pictures.masks()}
 
-    def evidence(self, system: System, view: str) -> ViewEvidence:
-        """What the system reads of a view."""
-        return view_evidence(self.out / "evidence", view, system.parsed, self.pictures, self.saves)
+    @cached_property
+    def workplace(self) -> Workplace:
+        """Where evidence is computed and kept."""
+        return Workplace(self.out / "evidence", self.pictures, self.saves)
 
     def detector(self, system: System, fold: int) -> Detector:
         """The system fitted for a fold."""
-        training, validation, _ = self.pictures.parts(fold)
+        validation = (fold + 1) % FOLDS
+        training = [each for each in range(FOLDS) if each not in (fold, validation)]
         kept = self.out / "models" / system.name / f"fold{fold}.weights.h5"
-        return learn(system, self._examples(system, training), self._examples(system, validation), self.weights, kept)
+        return learn(system, self._examples(system, training), self._examples(system, [validation]), self.weights, kept)
 
     def verdicts(self, system: System, fold: int) -> dict[str, Verdicts]:
         """Answers for the fold's test pictures by view, computed or read back."""
@@ -67,26 +69,25 @@ class Protocol:
                 _write(path, self._verdicts(system, detector, fold, view))
         return {view: _read(path) for view, path in kept.items()}
 
-    def _examples(self, system: System, chosen: NDArray[np.intp]) -> Examples:
-        """The chosen pictures in all views the system is trained on."""
-        maps = [self.evidence(system, view).maps[chosen] for view in system.trained_on]
-        labels = np.tile(self.pictures.forged[chosen].astype(np.float32), len(maps))
+    def _examples(self, system: System, folds: list[int]) -> Examples:
+        """The folds' pictures in all views the system is trained on."""
+        every = [(view, fold) for view in system.trained_on for fold in folds]
+        maps = [self.workplace.maps(system.parsed, view, fold) for view, fold in every]
+        chosen = np.concatenate([self.pictures.of_fold(fold) for _, fold in every])
+        labels = self.pictures.forged[chosen].astype(np.float32)
         masks = None
         if is_dense(system):
-            masks = read_masks(self.out / "evidence", self.pictures, system.parsed.shape[0])
-            masks = np.concatenate([masks[chosen]] * len(maps))
+            masks = read_masks(self.out / "evidence", self.pictures, system.parsed.shape[0])[chosen]
         return Examples(np.concatenate(maps), labels, masks)
 
     def _verdicts(self, system: System, detector: Detector, fold: int, view: str) -> Verdicts:
-        evidence, pictures = self.evidence(system, view), self.pictures
-        _, _, test = pictures.parts(fold)
-        logits, logit_maps = detector.answers(evidence.maps[test])
+        pictures, test = self.pictures, self.pictures.of_fold(fold)
+        logits, logit_maps = detector.answers(self.workplace.maps(system.parsed, view, fold))
         within = [
             within_picture(logit_map, self._masks[index]) if index in self._masks else np.nan
             for index, logit_map in zip(test, logit_maps, strict=True)
         ]
-        crops = np.flatnonzero(np.isin(evidence.control_of, test))
-        of = evidence.control_of[crops]
+        crops, of = self.workplace.controls(system.parsed, view, fold)
         probabilities = 1 / (1 + np.exp(-np.clip(logits / detector.temperature, -50, 50)))
         return Verdicts(
             forged=pictures.forged[test],
@@ -96,9 +97,7 @@ class Protocol:
             within=np.array(within),
             control_forged=pictures.forged[of],
             control_groups=pictures.groups[of],
-            control_probabilities=at_common_threshold(
-                detector.probabilities(evidence.controls[crops]), detector.threshold
-            ),
+            control_probabilities=at_common_threshold(detector.probabilities(crops), detector.threshold),
         )
 
 
