@@ -11,7 +11,13 @@ from PIL import Image, ImageChops
 from forgery.errors import InvalidConfig
 from forgery.recipes.base import Evidence, Recipe
 
-_RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "box": Image.Resampling.BOX}
+_RESAMPLES = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "box": Image.Resampling.BOX,
+    "pooled": Image.Resampling.BILINEAR,
+}
+# A large map is first shrunk by blocks, by the largest whole factor that leaves it this many times its final size.
+_POOLED_GAP = 1.5
 _NAME = re.compile(
     r"ela1((?:_q\d{1,3})+)_(stretch|gain(\d{1,3}))(_luma)?_(\d{1,4})_(" + "|".join(_RESAMPLES) + r")(_upright)?"
 )
@@ -28,7 +34,8 @@ class ElaRecipe(Recipe):
         qualities: JPEG qualities (1-100, 4:2:0) of the copies, in channel order.
         gain: Factor 1-255 on the difference; None stretches each map so that its own largest difference is 255.
         size_px: Height and width of the map, 16-1024.
-        resample: `bilinear` (with antialiasing) or `box`.
+        resample: `bilinear` (with antialiasing), `box`, or `pooled`: means of whole blocks, then bilinear, a quarter of
+            the time of `bilinear` on large pictures and the same pixels on small ones.
         luma: One channel per quality, the largest of the three colour differences; else three per quality.
         upright: Apply the EXIF orientation first.
     """
@@ -95,7 +102,8 @@ class ElaRecipe(Recipe):
             red, green, blue = difference.split()
             difference = ImageChops.lighter(ImageChops.lighter(red, green), blue)
         amplified = difference.point(self._lookup(difference))
-        resized = amplified.resize((self.size_px, self.size_px), _RESAMPLES[self.resample])
+        gap = _POOLED_GAP if self.resample == "pooled" else None
+        resized = amplified.resize((self.size_px, self.size_px), _RESAMPLES[self.resample], reducing_gap=gap)
         return np.asarray(resized).reshape(self.size_px, self.size_px, -1)
 
     def _lookup(self, difference: Image.Image) -> list[int]:
@@ -109,4 +117,4 @@ def error_level(picture: Image.Image, quality: int) -> Image.Image:
     copy = io.BytesIO()
     picture.save(copy, "JPEG", quality=quality, subsampling="4:2:0")
     copy.seek(0)
-    return ImageChops.difference(picture, Image.open(copy).convert("RGB"))
+    return ImageChops.difference(picture, Image.open(copy))

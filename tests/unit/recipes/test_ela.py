@@ -19,14 +19,17 @@ GOLDEN_RECIPES = (
     "ela1_q90_gain15_32_bilinear",
     "ela1_q90_stretch_32_bilinear",
     "ela1_q75_q95_gain20_luma_24_box",
+    "ela1_q90_gain15_16_pooled",
 )
+
+RANDOM = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 
 recipes = st.builds(
     ElaRecipe,
     qualities=st.lists(st.integers(1, 100), min_size=1, max_size=3).map(tuple),
     gain=st.none() | st.integers(1, 255),
     size_px=st.integers(16, 64),
-    resample=st.sampled_from(["bilinear", "box"]),
+    resample=st.sampled_from(["bilinear", "box", "pooled"]),
     luma=st.booleans(),
     upright=st.booleans(),
 )
@@ -80,6 +83,14 @@ def test_luma_is_the_largest_of_the_three_differences() -> None:
     assert np.array_equal(ElaRecipe(size_px=64, luma=True).compute(picture)[:, :, 0], colour.max(axis=2))
 
 
+def test_pooling_leaves_small_pictures_as_bilinear_does_and_large_ones_nearly() -> None:
+    small, large = RANDOM, np.random.default_rng(2).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    bilinear, pooled = ElaRecipe(size_px=32), ElaRecipe(size_px=32, resample="pooled")
+    assert np.array_equal(evidence(saved(small), bilinear), evidence(saved(small), pooled))
+    difference = evidence(saved(large), bilinear).astype(int) - evidence(saved(large), pooled)
+    assert 0 < np.abs(difference).mean() < 5
+
+
 @given(recipes, st.integers(0, 255))
 @settings(max_examples=40, deadline=None)
 def test_a_flat_grey_picture_has_no_error_level(recipe: ElaRecipe, level: int) -> None:
@@ -115,9 +126,6 @@ def test_a_name_stands_for_one_recipe_and_fits_an_identifier(recipe: ElaRecipe) 
     assert parse_recipe(recipe.name) == recipe
     assert recipe.name.isidentifier()
     assert recipe.name == recipe.name.lower()
-
-
-RANDOM = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(
