@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from kserve import InferenceGRPCClient, InferInput, InferRequest
 from kubernetes import client, config
 from PIL import Image
 
 from forgery.bundle import Bundle
 from forgery.errors import DeployConflict, DeployFailed, InvalidConfig
+from forgery.recipes import evidence
 from forgery.rollout.cluster import Cluster
 from forgery.rollout.endpoint import open_endpoint
 from forgery.rollout.kserve import KServeService
@@ -30,19 +33,29 @@ OTHER_RECIPE = "ela1_q95_gain10_32_bilinear"
 Put = Callable[..., Revision]
 
 
-def picture() -> str:
+def picture() -> bytes:
+    """Noise on a gradient: its evidence, and so its probability, differs from recipe to recipe."""
+    noise = np.random.default_rng(0).integers(0, 60, (256, 256, 3), dtype=np.uint8)
+    pixels = np.asarray(Image.radial_gradient("L").convert("RGB")) // 2 + noise
     encoded = io.BytesIO()
-    Image.radial_gradient("L").convert("RGB").save(encoded, "JPEG", quality=85)
-    return base64.b64encode(encoded.getvalue()).decode()
+    Image.fromarray(pixels.astype(np.uint8)).save(encoded, "JPEG", quality=85)
+    return encoded.getvalue()
 
 
 class Callers:
-    """Requests, ten a second, each on a connection of its own, until told to stop."""
+    """Requests, ten a second, each on a connection of its own, until told to stop.
+
+    Attributes:
+        answers: Model version and probability of each answered request.
+        failures: What went wrong with each other one.
+    """
 
     def __init__(self, url: str) -> None:
-        self.answers: list[tuple[str | None, str]] = []
+        self.answers: list[tuple[str, float]] = []
+        self.failures: list[str] = []
         self._url = f"{url}/v2/models/forgery/infer"
-        self._body = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [picture()]}]}
+        encoded = base64.b64encode(picture()).decode()
+        self._body = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [encoded]}]}
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(8)
         self._clock = threading.Thread(target=self._tick, daemon=True)
@@ -64,18 +77,16 @@ class Callers:
         try:
             reply = httpx.post(self._url, json=self._body, timeout=20)
             reply.raise_for_status()
-            self.answers.append((reply.json()["model_version"], ""))
+            answer = reply.json()
+            outputs = {output["name"]: output["data"] for output in answer["outputs"]}
+            self.answers.append((answer["model_version"], outputs["probability_forged"][0]))
         except Exception as error:
             text = getattr(getattr(error, "response", None), "text", "")
-            self.answers.append((None, f"{type(error).__name__} {error} {text}"))
-
-    @property
-    def failures(self) -> list[str]:
-        return [said for version, said in self.answers if version is None]
+            self.failures.append(f"{type(error).__name__} {error} {text}")
 
     @property
     def versions(self) -> set[str]:
-        return {version for version, _ in self.answers if version}
+        return {version for version, _ in self.answers}
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +114,15 @@ def test_the_first_bundle_turns_the_service_ready(place: Any, put: Put, bundles:
     assert metadata["versions"] == [bundles["a"].digest]
 
 
+async def test_the_service_answers_over_grpc_too(place: Any, serving_a: Revision) -> None:
+    address = place.url().removeprefix("http://")
+    image = InferInput("image", [1], "BYTES")
+    image.set_data_from_numpy(np.array([picture()], dtype=object))
+    client = InferenceGRPCClient(url=f"{address}:8081")
+    answer = await client.infer(InferRequest("forgery", [image]), timeout=30)
+    assert answer.model_version == serving_a.model_version
+
+
 def test_a_deploy_and_a_rollback_fail_no_request(
     place: Any, put: Put, bundles: dict[str, Bundle], serving_a: Revision, tmp_path: Path
 ) -> None:
@@ -114,7 +134,11 @@ def test_a_deploy_and_a_rollback_fail_no_request(
         time.sleep(8)
     assert not callers.failures, callers.failures[:3]
     assert len(callers.answers) > 100
-    assert callers.versions == {bundles["a"].digest, bundles["b"].digest}
+    expected = {bundles[name].digest: probability(bundles[name], bundles[name]) for name in "ab"}
+    assert callers.versions == expected.keys()
+    wrong = [answer for answer in callers.answers if answer[1] != pytest.approx(expected[answer[0]], abs=1e-4)]
+    assert not wrong, "an answer came from one model with the evidence of the other's recipe"
+    assert probability(bundles["b"], bundles["a"]) != pytest.approx(expected[bundles["b"].digest], abs=1e-3)
     assert (back.reason, back.model_version) == ("rollback", bundles["a"].digest)
 
 
@@ -145,6 +169,14 @@ def test_a_missing_object_is_taken_back_naming_the_cause(
     absent = f"{place.bundles}/{'0' * 32}"
     monkeypatch.setattr("forgery.rollout.transaction.publish", lambda bundle, root: absent)
     failing(place, bundles["b"], serving_a, "storage-initializer")
+
+
+def probability(model: Bundle, recipe_of: Bundle) -> float:
+    """What a model says of the callers' picture, with the evidence of a recipe that may be another's."""
+    from forgery.engine import Engine
+
+    maps = evidence(picture(), recipe_of.recipe)[np.newaxis]
+    return float(Engine(model).predict(maps)["probability_forged"][0])
 
 
 def failing(place: Any, bundle: Bundle, before: Revision, cause: str) -> None:
