@@ -34,10 +34,12 @@ def verify(bundle: Where = None) -> None:
     Example: forgery model verify .forgery/models/<digest>
     """
     from cli.bundles import open_named
+    from cli.quiet import load_tensorflow
     from forgery.engine import Engine
     from forgery.golden import check_golden
 
     opened = open_named(bundle)
+    load_tensorflow()
     check_golden(opened, Engine(opened))
     typer.echo(f"{opened.digest}: files, model and golden request are as sealed ({_size_mb(opened.path):.0f} MB)")
 

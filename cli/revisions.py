@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.home import Home
+from cli.quiet import load_tensorflow
 from forgery.rollout.port import InferenceServices, Revision
 from forgery.rollout.service import open_service
 from forgery.steps.deploy import SERVED_WITHIN_S, check_bundle, record_champion, rollback
@@ -26,7 +27,7 @@ def print_history(service: InferenceServices, as_json: bool) -> None:
             print(revision.model_dump_json())
         return
     newest = max((each.number for each in revisions if each.storage_uri == current), default=0)
-    table = Table("revision", "model", "F1", "reason", "outcome", "time", "note", box=None)
+    table = Table("revision", "model", "F1", "reason", "outcome", "time (UTC)", "note", box=None)
     for revision in revisions:
         mark = " *" if revision.number == newest else ""
         table.add_row(f"{revision.number}{mark}", *_cells(revision))
@@ -35,8 +36,9 @@ def print_history(service: InferenceServices, as_json: bool) -> None:
 
 def _cells(revision: Revision) -> tuple[str, ...]:
     f1 = "" if revision.f1 is None else f"{revision.f1:.3f}"
-    note = revision.message
-    return revision.model_version[:12], f1, revision.reason, revision.outcome, revision.created_at, note
+    note = revision.message if revision.outcome == "failed" else ""
+    time = datetime.fromisoformat(revision.created_at).strftime("%Y-%m-%d %H:%M:%S")
+    return revision.model_version[:12], f1, revision.reason, revision.outcome, time, note
 
 
 def print_status(service: InferenceServices) -> None:
@@ -54,6 +56,7 @@ def print_status(service: InferenceServices) -> None:
 
 def roll_back(service: InferenceServices, home: Home, to: int | None, timeout_s: float = SERVED_WITHIN_S) -> Revision:
     """Bring an earlier revision's bundle back and say what was done."""
+    load_tensorflow()
     tracking = home.places()["tracking"] if service.describe().startswith("local:") else ""
     return _said(rollback(service, to, check_bundle, home.cache, timeout_s, tracking))
 
@@ -66,6 +69,7 @@ def promote_by_hand(
     from forgery.rollout.transaction import deploy
 
     opened = open_bundle(bundle)
+    load_tensorflow()
     f1, run_id = opened.info.metrics.get("f1"), f"by-hand-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     expected = service.read()
     revision = deploy(service, opened, places["bundles"], expected, f1, run_id, check_bundle, timeout_s)

@@ -68,7 +68,11 @@ def _unseen(outcome: Outcome, pictures: Path) -> list[Path]:
     rows = list(read_pictures(outcome.run.artifact("ingest", "image_set"), ("test",)))
     forged = [row for row in rows if row.label == "forged"][: _SHOWN_PICTURES // 2]
     authentic = [row for row in rows if row.label == "authentic"][: _SHOWN_PICTURES // 2]
-    return [pictures / row.name for row in forged + authentic]
+    return [_short(pictures / row.name) for row in forged + authentic]
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _ask(endpoint: Endpoint, paths: list[Path], console: Console) -> None:

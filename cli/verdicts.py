@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.bundles import open_named
 from cli.files import read_picture
 from cli.home import Home
+from cli.quiet import load_tensorflow
 from forgery.bundle import open_bundle
 
 Record = dict[str, Any]
@@ -23,6 +24,7 @@ def score_here(home: Home, folder: Path | None, paths: Sequence[Path]) -> Iterat
     from forgery.scoring import score_pictures
 
     bundle = open_named(None) if folder is None else open_bundle(folder)
+    load_tensorflow()
     for scored in score_pictures(bundle, ((str(path), partial(read_picture, path)) for path in paths)):
         yield scored.record()
 
@@ -45,7 +47,7 @@ def print_json(verdicts: Iterable[Record]) -> int:
 
 def print_table(verdicts: Iterable[Record]) -> int:
     """Print a table; returns how many files failed."""
-    table = Table("file", "verdict", "probability forged", "threshold", "model", box=None)
+    table = Table(Column("file", overflow="fold"), "verdict", "probability forged", "threshold", "model", box=None)
     failed = 0
     for verdict in verdicts:
         if "error" in verdict:

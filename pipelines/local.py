@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import logging
 import os
 import re
 import sys
@@ -107,6 +106,7 @@ class _Listener(io.TextIOBase):
     def __init__(self, log: TextIO, watch: Callable[[Event], None]) -> None:
         self._log = log
         self._watch = watch
+        self._terminal = sys.stdout
         self._rest = ""
         self._task = ""
         self._started = 0.0
@@ -116,8 +116,10 @@ class _Listener(io.TextIOBase):
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._take(_COLOUR.sub("", line))
+        # What a watcher prints is meant for the person, not for the log this object stands in for.
+        with contextlib.redirect_stdout(self._terminal):
+            for line in lines:
+                self._take(_COLOUR.sub("", line))
         return len(text)
 
     def flush(self) -> None:
@@ -141,10 +143,3 @@ def _step_message(line: str) -> str | None:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return str(json.loads(line)["message"])
     return None
-
-
-def quiet_runner() -> None:
-    """Keep kfp's own warnings about local runs off the terminal; they are in the log."""
-    logging.getLogger().addHandler(logging.NullHandler())
-    if not sys.warnoptions:
-        warnings.filterwarnings("ignore", category=FutureWarning, module="kfp")
