@@ -1,0 +1,103 @@
+"""A rollback as a pipeline's step does it: in a pod, on the training image, with the account's rights alone."""
+
+import json
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.envelope import TRAIN_IMAGE
+from forgery.bundle import Bundle
+from forgery.rollout.port import Revision
+from pipelines.pod import BUCKET_CONFIG, BUCKET_SECRET, POD_USER
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+RUNS = Path(__file__).parents[2] / "manifests/base/runs"
+STEP = """
+from forgery.steps import step
+from forgery.steps.rollback import rollback
+with step("rollback"):
+    print(rollback("kserve:{namespace}/forgery", 0, "", "in-a-pod"))
+"""
+
+
+def kubectl(*arguments: str, data: str | None = None) -> str:
+    done = subprocess.run(["kubectl", *arguments], input=data, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def runs(place: Any) -> Iterator[str]:
+    """A namespace for runs with the account, bound in the service's namespace, and the bucket's objects."""
+    namespace = f"runs-test-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "namespace", namespace)
+    kubectl("apply", "--namespace", namespace, "-f", "-", data=moved(kubectl("kustomize", str(RUNS)), namespace))
+    for kind, name in (("secret", BUCKET_SECRET), ("configmap", BUCKET_CONFIG)):
+        found = place.get(kind, name)
+        copy = {key: found[key] for key in ("apiVersion", "kind", "data")} | {"metadata": {"name": name}}
+        kubectl("apply", "--namespace", namespace, "-f", "-", data=json.dumps(copy))
+    binding = place.get("rolebinding", "forgery-rollout")
+    binding["subjects"][0]["namespace"] = namespace
+    kubectl("apply", "--namespace", place.namespace, "-f", "-", data=json.dumps(binding))
+    yield namespace
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def moved(manifests: str, namespace: str) -> str:
+    return manifests.replace("namespace: kubeflow", f"namespace: {namespace}")
+
+
+def step_pod(place: Any) -> dict[str, Any]:
+    """As `pipelines.pod` has its tasks: numeric user, read-only root, /tmp, the bucket by environment."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "step"},
+        "spec": {
+            "serviceAccountName": "forgery-pipeline",
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsUser": POD_USER,
+                "runAsGroup": POD_USER,
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "main",
+                    "image": TRAIN_IMAGE,
+                    "command": ["python3", "-c", STEP.format(namespace=place.namespace)],
+                    "envFrom": [{"secretRef": {"name": BUCKET_SECRET}}, {"configMapRef": {"name": BUCKET_CONFIG}}],
+                    "securityContext": {
+                        "readOnlyRootFilesystem": True,
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+                }
+            ],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
+    }
+
+
+def test_a_step_in_a_pod_rolls_back(
+    place: Any, runs: str, put: Callable[..., Revision], make_bundle: Callable[..., Bundle]
+) -> None:
+    first = put(make_bundle(bias=0.0, seed=0), "a")
+    put(make_bundle(bias=2.0, seed=2), "c")
+    kubectl("apply", "--namespace", runs, "-f", "-", data=json.dumps(step_pod(place)))
+    wait = ["wait", "--namespace", runs, "pod/step", "--timeout=300s", "--for"]
+    done = subprocess.run(
+        ["kubectl", *wait, "jsonpath={.status.phase}=Succeeded"], capture_output=True, text=True, check=False
+    )
+    log = kubectl("logs", "--namespace", runs, "step")
+    assert done.returncode == 0, log
+    newest = place.service().history()[-1]
+    assert (newest.reason, newest.run_id, newest.storage_uri) == ("rollback", "in-a-pod", first.storage_uri)
+    assert first.model_version in log
