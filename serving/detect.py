@@ -3,13 +3,14 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from serving.limits import ServingLimits
 from serving.refusal import Reason, Refusal
-from serving.respond import as_records
+from serving.respond import records_response
 from serving.rest import REFUSALS
 from serving.sdk import DataPlane, InferInput, InferRequest, RequestedOutput
 
@@ -30,6 +31,12 @@ _BODY = {
 }
 
 
+class Results(BaseModel):
+    """One object a file: its name and the outputs of the v2 model metadata."""
+
+    results: list[dict[str, Any]]
+
+
 def detect_router(dataplane: DataPlane, limits: ServingLimits) -> APIRouter:
     """The upload route of a transformer with one model."""
     router = APIRouter(tags=["upload"])
@@ -38,7 +45,7 @@ def detect_router(dataplane: DataPlane, limits: ServingLimits) -> APIRouter:
     async def detect(
         request: Request,
         outputs: Annotated[str, Query(description="Comma-separated names; those of the v2 model metadata.")] = "",
-    ) -> dict[str, list[dict[str, Any]]]:
+    ) -> Response:
         """Score one or several files, sent as a form or one as the bare body."""
         files = await read_files(request, limits)
         question = InferRequest(
@@ -47,10 +54,10 @@ def detect_router(dataplane: DataPlane, limits: ServingLimits) -> APIRouter:
             request_outputs=[RequestedOutput(name.strip()) for name in outputs.split(",") if name.strip()],
         )
         response, _ = await dataplane.infer(model_name, question, dict(request.headers))
-        records = await asyncio.to_thread(as_records, response)
-        return {"results": [{"file": name, **record} for (name, _), record in zip(files, records, strict=True)]}
+        return await asyncio.to_thread(records_response, response, "results", [name for name, _ in files])
 
-    router.add_api_route("/v1/detect", detect, methods=["POST"], openapi_extra=_BODY, responses=REFUSALS)
+    responses = {**REFUSALS, 200: {"model": Results}}
+    router.add_api_route("/v1/detect", detect, methods=["POST"], openapi_extra=_BODY, responses=responses)
     return router
 
 

@@ -14,6 +14,7 @@ from serving.refusal import Reason, Refusal, of_error
 # A refused upload is read on and thrown away up to this many times the limit, so that a client that writes its
 # whole body before it reads gets the answer and not a broken connection.
 _DISCARD_FACTOR = 2
+_LENGTH_DIGITS = 15
 
 
 class Admission:
@@ -112,7 +113,8 @@ class _Body:
 
     def check_declared(self, headers: Headers) -> None:
         declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._max_bytes:
+        # So many digits are too many bytes, and more than `int` would read.
+        if len(declared) > _LENGTH_DIGITS or (declared.isdecimal() and int(declared) > self._max_bytes):
             raise self._too_large()
 
     async def receive(self) -> Message:

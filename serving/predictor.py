@@ -19,7 +19,7 @@ from forgery.cores import available_cores
 from forgery.decision import Label
 from forgery.errors import BundleError, ForgeryError
 from serving import journal, metrics
-from serving.arguments import add_server_flags, read_address, watch_parent
+from serving.arguments import add_server_flags, leave, read_address, watch_parent
 from serving.limits import ServingLimits
 from serving.outputs import ACTIVATION_MAP, PREDICTOR_OUTPUTS, Output, choose
 from serving.ports import Scorer
@@ -194,4 +194,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from fastapi import Response
 
 from serving import journal, metrics
 from serving.outputs import Output
@@ -42,6 +43,19 @@ def count_verdicts(columns: Mapping[str, Any]) -> None:
     for label, probability in zip(columns["label"], columns["probability_forged"], strict=True):
         metrics.PICTURES.labels(label).inc()
         metrics.SCORES.observe(float(probability))
+
+
+def json_response(content: Any) -> Response:
+    """A JSON answer; call it in a thread, since pictures in an answer make it large."""
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+def records_response(response: InferResponse, key: str, names: Sequence[str] | None = None) -> Response:
+    """`{key: [record, ...]}`, each with the name of its file where there are names."""
+    records = as_records(response)
+    if names is not None:
+        records = [{"file": name, **record} for name, record in zip(names, records, strict=True)]
+    return json_response({key: records})
 
 
 def as_records(response: InferResponse) -> list[dict[str, Any]]:

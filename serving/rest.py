@@ -14,7 +14,8 @@ import forgery
 from serving.gate import Admission, Gate
 from serving.limits import ServingLimits
 from serving.refusal import of_error
-from serving.sdk import DataPlane, InferenceRequest, InferenceResponse, V2Endpoints
+from serving.respond import json_response
+from serving.sdk import DataPlane, InferenceRequest, InferenceResponse, InferResponse, V2Endpoints
 from serving.v2 import JSON_LENGTH_HEADER, read_request
 
 _INFER_BODY = {
@@ -94,6 +95,14 @@ def _health(dataplane: DataPlane) -> APIRouter:
     return router
 
 
+def _encode(response: InferResponse) -> Response:
+    content, json_length = response.to_rest()
+    if json_length is None:
+        return json_response(content)
+    headers = {JSON_LENGTH_HEADER: str(json_length)}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
 async def _metrics(request: Request) -> Response:
     encode, content_type = exposition.choose_encoder(request.headers.get("accept", ""))
     return Response(encode(REGISTRY), media_type=content_type)
@@ -110,11 +119,7 @@ def _protocol(dataplane: DataPlane) -> APIRouter:
         body = await request.body()
         question = await asyncio.to_thread(read_request, body, request.headers, model_name)
         response, _ = await dataplane.infer(model_name, question, dict(request.headers))
-        content, json_length = await asyncio.to_thread(response.to_rest)
-        if json_length is None:
-            return JSONResponse(content)
-        headers = {JSON_LENGTH_HEADER: str(json_length)}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        return await asyncio.to_thread(_encode, response)
 
     router.add_api_route("", endpoints.metadata, methods=["GET"])
     router.add_api_route("/models", endpoints.models, methods=["GET"])

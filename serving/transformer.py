@@ -20,7 +20,7 @@ from forgery.errors import ForgeryError, PictureRejected
 from forgery.picture import read_header
 from forgery.recipes import Evidence, Recipe, evidence
 from serving import journal, metrics
-from serving.arguments import add_server_flags, read_address, watch_parent
+from serving.arguments import add_server_flags, leave, read_address, watch_parent
 from serving.detect import detect_router
 from serving.explain import MAKERS, Subject
 from serving.limits import ServingLimits
@@ -267,4 +267,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from serving.limits import ServingLimits
 from serving.refusal import Reason, Refusal
-from serving.respond import as_records
+from serving.respond import records_response
 from serving.rest import REFUSALS
 from serving.sdk import DataPlane, InferInput, InferRequest, ModelNotReady
 from serving.v2 import read_json
@@ -31,6 +32,12 @@ _BODY = {
 }
 
 
+class Predictions(BaseModel):
+    """One object an instance, with the outputs of the v2 model metadata."""
+
+    predictions: list[dict[str, Any]]
+
+
 def predict_router(dataplane: DataPlane, limits: ServingLimits) -> APIRouter:
     """The v1 routes of a transformer."""
     router = APIRouter(prefix="/v1/models", tags=["v1"])
@@ -45,16 +52,17 @@ def predict_router(dataplane: DataPlane, limits: ServingLimits) -> APIRouter:
             raise ModelNotReady(model_name)
         return {"name": model_name, "ready": True}
 
-    async def predict(model_name: str, request: Request) -> dict[str, list[dict[str, Any]]]:
+    async def predict(model_name: str, request: Request) -> Response:
         """Score pictures."""
         dataplane.get_model_from_registry(model_name)
         question = await asyncio.to_thread(read_request, await request.body(), model_name, limits)
         response, _ = await dataplane.infer(model_name, question, dict(request.headers))
-        return {"predictions": await asyncio.to_thread(as_records, response)}
+        return await asyncio.to_thread(records_response, response, "predictions")
 
     router.add_api_route("", models, methods=["GET"])
+    responses = {**REFUSALS, 200: {"model": Predictions}}
     # Before the plain name, which would match it too.
-    router.add_api_route("/{model_name}:predict", predict, methods=["POST"], openapi_extra=_BODY, responses=REFUSALS)
+    router.add_api_route("/{model_name}:predict", predict, methods=["POST"], openapi_extra=_BODY, responses=responses)
     router.add_api_route("/{model_name}", ready, methods=["GET"], responses={404: REFUSALS[404], 503: REFUSALS[503]})
     return router
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from serving.sdk import InferenceRequest, InferInput, InferRequest
 
 # Of the protocol's binary tensor extension: the length of the JSON part in front of the raw tensors.
 JSON_LENGTH_HEADER = "inference-header-content-length"
+# `str.isdigit` would let superscripts pass, and `int` refuses thousands of digits.
+_LENGTH = re.compile(r"[0-9]{1,15}")
 
 
 def read_request(body: bytes, headers: Mapping[str, str], model_name: str) -> InferRequest:
@@ -50,7 +53,7 @@ def read_json(body: bytes) -> dict[str, Any]:
 def _split(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
     if json_length is None:
         return body, b""
-    if not json_length.isdigit() or int(json_length) > len(body):
+    if not _LENGTH.fullmatch(json_length) or int(json_length) > len(body):
         raise Refusal(Reason.INVALID, "Inference-Header-Content-Length must be the length of the JSON part")
     return body[: int(json_length)], body[int(json_length) :]
 
