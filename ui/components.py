@@ -27,6 +27,11 @@ def page_style() -> Path:
     return _ASSETS / "page.css"
 
 
+def page_icon() -> str:
+    """Path of the icon of the browser's tab."""
+    return str(_ASSETS / "icon.svg")
+
+
 def layers(base: Layer, top: Layer, mode: Literal["split", "opacity"], label: str, start: int, key: str) -> None:
     """Two pictures, one over the other, with a slider that belongs to the browser.
 

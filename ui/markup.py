@@ -1,7 +1,7 @@
 """The page's own HTML: every name and sentence from outside is escaped here, and nowhere else."""
 
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_html
 
 from ui.cases import Case
 from ui.endpoint import Answer, Model
@@ -10,16 +10,22 @@ from ui.scale import scale_svg
 from ui.verdict import LIMITS, explain, percent, words
 
 VERSION_LENGTH = 12
+_DOT = '<span class="dot" aria-hidden="true"></span>'
+
+
+def escape(text: str) -> str:
+    """Text for HTML on one line: a blank one would end the HTML and begin Markdown."""
+    return escape_html(" ".join(text.split()))
 
 
 def masthead(model: Model | None) -> str:
     """Name, and whether a model answers."""
     if model is None or not model.versions:
         state = "the endpoint does not answer" if model is None else "no model answers yet"
-        shown = f'<span class="state away"><span class="dot" aria-hidden="true"></span>{state}</span>'
+        shown = f'<span class="state away">{_DOT}{state}</span>'
     else:
         version = escape(model.versions[0][:VERSION_LENGTH])
-        shown = f'<span class="state"><span class="dot" aria-hidden="true"></span>model <code>{version}</code> answers</span>'
+        shown = f'<span class="state">{_DOT}model <code>{version}</code> answers</span>'
     return f'<div class="masthead"><b>Forgery</b><span>picture forensics</span>{shown}</div>'
 
 
@@ -56,31 +62,37 @@ def verdict_card(name: str, answer: Answer, picture: str) -> str:
         f'<div class="verdict {tone}" data-verdict="{escape(answer.label)}">'
         f'<img class="picture" src="{picture}" alt="The picture {escape(name)}">'
         f'<div><p class="file">{escape(name)}</p>'
-        f'<h1><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{told.icon}"/></svg>{escape(told.headline)}</h1>'
+        f'<div class="headline" role="heading" aria-level="1">{_icon(told.icon)}{escape(told.headline)}</div>'
         f'<p class="why">{escape(explain(answer))}</p>{scale_svg(answer)}'
         f'<p class="limits">{escape(LIMITS)}</p></div></div>'
     )
+
+
+def _icon(path: str) -> str:
+    return f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"></path></svg>'
 
 
 def refusal_card(case: Case) -> str:
     """Why there is no verdict."""
     return (
         '<div class="verdict refused" role="alert"><div>'
-        f'<p class="file">{escape(case.chosen.name)}</p><h1>No verdict</h1>'
+        f'<p class="file">{escape(case.chosen.name)}</p>'
+        '<div class="headline" role="heading" aria-level="1">No verdict</div>'
         f'<p class="why">{escape(case.error)}</p></div></div>'
     )
 
 
 def finding_list(found: Sequence[Finding]) -> str:
     """Findings, each with a mark that is not colour alone."""
-    marks = {"notable": ("!", "Worth a second look: "), "plain": ("·", "")}
-    rows = [
-        f'<li class="{each.weight}"><span class="mark" aria-hidden="true">{marks[each.weight][0]}</span>'
-        f'<span><span class="sr">{marks[each.weight][1]}</span><b>{escape(each.title)}</b><br>{escape(each.text)}</span>'
-        "</li>"
-        for each in found
-    ]
-    return f'<ul class="findings">{"".join(rows)}</ul>'
+    return f'<div class="findings" role="list">{"".join(map(_finding, found))}</div>'
+
+
+def _finding(finding: Finding) -> str:
+    mark, spoken = {"notable": ("!", "Worth a second look: "), "plain": ("·", "")}[finding.weight]
+    return (
+        f'<div role="listitem" class="{finding.weight}"><span class="mark" aria-hidden="true">{mark}</span>'
+        f'<span><span class="sr">{spoken}</span><b>{escape(finding.title)}</b><br>{escape(finding.text)}</span></div>'
+    )
 
 
 def record_table(rows: Sequence[tuple[str, str]]) -> str:
@@ -100,19 +112,15 @@ def record_rows(case: Case, answer: Answer, model_name: str) -> list[tuple[str, 
         ("Probability", f"{percent(answer.probability_forged)} forged, calibrated"),
         ("Threshold", percent(answer.threshold)),
         ("Model", f"{model_name}, version {answer.model_version}"),
+        ("Its quality", "not told by the endpoint; its model card has F1 with interval: forgery model show"),
         ("Asked", f"{case.asked_at:%Y-%m-%d %H:%M:%S} UTC, answered in {answer.seconds * 1000:.0f} ms"),
     ]
     return rows
 
 
 def spectrum_figure(png: str) -> str:
-    """The spectrum beside how to read it."""
-    return (
-        f'<figure class="spectrum"><img src="{png}" alt="Log magnitude of the picture’s Fourier transform">'
-        '<figcaption class="quiet">Frequencies of the picture’s centre, low ones in the middle. A photograph fades '
-        "smoothly outwards. Bright dots or a grid away from the cross hint at enlarging, rotating or a generator; the "
-        "cross itself comes from straight edges and from JPEG’s blocks.</figcaption></figure>"
-    )
+    """The spectrum, at its data URI."""
+    return f'<img class="spectrum" src="{png}" alt="Log magnitude of the picture’s Fourier transform">'
 
 
 def example_figure(address: str, title: str) -> str:

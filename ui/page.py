@@ -9,9 +9,9 @@ import streamlit as st
 
 from ui import markup
 from ui.cases import Case, Chosen, open_case
-from ui.components import page_style, paste_listener
+from ui.components import page_icon, page_style, paste_listener
 from ui.endpoint import BAND, INFO, PICTURES, VERDICT, Endpoint, EndpointError, Model, wanted
-from ui.examples import read_examples
+from ui.examples import Example, read_examples
 from ui.sections import show_batch, show_details, show_evidence, show_verdict
 from ui.views import data_uri, view
 
@@ -42,7 +42,7 @@ def _model(url: str, model_name: str) -> Model | None:
 
 def main() -> None:
     """Draw the page once; Streamlit calls this again after every action."""
-    st.set_page_config("Forgery: was this picture edited?", ":material/frame_inspect:", layout="centered")
+    st.set_page_config("Forgery: was this picture edited?", page_icon(), layout="centered")
     st.html(page_style())
     url, name = os.environ.get("FORGERY_URL", "http://127.0.0.1:8080"), os.environ.get("FORGERY_MODEL_NAME", "forgery")
     model = _model(url, name)
@@ -75,7 +75,7 @@ def _ask_again() -> None:
 def _choose() -> list[Chosen]:
     """What the person chose: files, else an example."""
     above = st.container()
-    with st.container(key="first-drop" if "example" not in st.session_state else "next-drop"):
+    with st.container(key="drop"):
         uploads = _uploads(st.session_state.get("way") == _FOLDER)
     paste_listener()
     if uploads:
@@ -108,11 +108,26 @@ def _uploads(folder: bool) -> list[Chosen]:
 
 def _offer() -> None:
     """Other ways to begin."""
-    st.segmented_control("Choose", [_FILES, _FOLDER], default=_FILES, key="way", label_visibility="collapsed")
-    st.html(markup.quiet(_PASTE))
-    examples = read_examples(os.environ.get("FORGERY_EXAMPLES"))
-    if not examples:
-        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.segmented_control(
+            "Choose", [_FILES, _FOLDER], default=_FILES, key="way", label_visibility="collapsed", width="content"
+        )
+        st.html(markup.quiet(_PASTE))
+    folder = os.environ.get("FORGERY_EXAMPLES")
+    if examples := read_examples(folder):
+        _show_examples(examples)
+    elif folder:
+        _await_examples(folder)
+
+
+@st.fragment(run_every=2)
+def _await_examples(folder: str) -> None:
+    # `forgery ui` makes them while the page is up already.
+    if read_examples(folder):
+        st.rerun()
+
+
+def _show_examples(examples: Sequence[Example]) -> None:
     st.html(markup.section("Or try one of these") + markup.quiet("Made for this page from free photographs."))
     for column, example in zip(st.columns(len(examples)), examples, strict=True):
         encoded = example.path.read_bytes()

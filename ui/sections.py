@@ -25,6 +25,12 @@ _ABOUT_ERROR_LEVELS = (
 _ABOUT_HEAT_MAP = (
     "Places that spoke for forgery, in orange. It shows what moved the model, which is not a mask of what was edited."
 )
+_ABOUT_SPECTRUM = (
+    "Frequencies of the picture’s centre, low ones in the middle. A photograph fades smoothly outwards. Bright dots or "
+    "a grid away from the cross hint at enlarging, rotating or a generator; the cross itself comes from straight edges "
+    "and from JPEG’s blocks."
+)
+_PICTURE_AND_WORDS = (8, 5)
 _LABELS = ("forged", "inconclusive", "authentic")
 _Orientation = bytes | None
 
@@ -49,10 +55,15 @@ def _thumbnail_address(encoded: bytes) -> str:
 def show_verdict(case: Case) -> None:
     """The verdict, or why there is none."""
     if case.answer is None:
-        st.html(markup.refusal_card(case))
+        _draw(markup.refusal_card(case))
         return
     address, _ = _picture_address(case.chosen.encoded, None)
-    st.html(markup.verdict_card(case.chosen.name, case.answer, address))
+    _draw(markup.verdict_card(case.chosen.name, case.answer, address))
+
+
+def _draw(html: str) -> None:
+    # `st.html` would take the drawings out; every text in it is escaped.
+    st.markdown(html, unsafe_allow_html=True)
 
 
 def show_evidence(case: Case, answer: Answer) -> None:
@@ -70,46 +81,51 @@ def show_evidence(case: Case, answer: Answer) -> None:
 
 @st.fragment
 def _error_levels(case: Case, answer: Answer) -> None:
-    st.html(markup.quiet(_ABOUT_ERROR_LEVELS))
     like = answer.pictures.get("heatmap")
     address, size = _picture_address(case.chosen.encoded, like)
-    source = st.segmented_control("Show", [_SAW, _LOOK], default=_SAW, key="source", label_visibility="collapsed")
-    if source == _LOOK:
-        top = _closer_look(case, like)
-    else:
-        maps = channels(answer.pictures["ela"])
-        top = lossless_uri(stretched(maps[_channel(len(maps))], size))
-    base = Layer(address, f"The picture {case.chosen.name}", "Picture")
-    evidence = Layer(top, "Its error levels, bright where saving again changes much", "Error levels")
-    layers(base, evidence, "split", "How much of the picture is seen beside its error levels", 50, "compare")
+    place, beside = st.columns(_PICTURE_AND_WORDS, gap="large")
+    with beside:
+        st.html(markup.quiet(_ABOUT_ERROR_LEVELS))
+        source = st.segmented_control("Show", [_SAW, _LOOK], default=_SAW, key="source", required=True)
+        if source == _LOOK:
+            top = _closer_look(case, like)
+        else:
+            maps = channels(answer.pictures["ela"])
+            top = lossless_uri(stretched(maps[_channel(len(maps))], size))
+    with place:
+        base = Layer(address, f"The picture {case.chosen.name}", "Picture")
+        evidence = Layer(top, "Its error levels, bright where saving again changes much", "Error levels")
+        layers(base, evidence, "split", "How much of the picture is seen beside its error levels", 50, "compare")
 
 
 def _channel(count: int) -> int:
     if count == 1:
         return 0
-    chosen = st.segmented_control("Channel", list(range(1, count + 1)), default=1, key="channel")
-    return (chosen or 1) - 1
+    return int(st.segmented_control("Channel", list(range(1, count + 1)), default=1, key="channel", required=True)) - 1
 
 
 def _closer_look(case: Case, like: _Orientation) -> str:
-    left, right = st.columns(2)
-    quality = left.slider("JPEG quality of the copy", 50, 99, _QUALITY, key="quality")
-    gain = right.slider("Gain", 1, 60, _GAIN, key="gain")
+    quality = st.slider("JPEG quality of the copy", 50, 99, _QUALITY, key="quality")
+    gain = st.slider("Gain", 1, 60, _GAIN, key="gain")
     st.html(markup.viewing_mark())
     return _closer_look_address(case.chosen.encoded, quality, gain, like)
 
 
 def _heat_map(case: Case, answer: Answer) -> None:
-    st.html(markup.quiet(_ABOUT_HEAT_MAP))
     heatmap = answer.pictures["heatmap"]
     address, _ = _picture_address(case.chosen.encoded, heatmap)
-    base = Layer(address, f"The picture {case.chosen.name}", "Picture")
-    top = Layer(data_uri(heatmap), "The same picture, tinted where the model found signs of forgery", "Heat map")
-    layers(base, top, "opacity", "Opacity of the heat map", 80, "heat")
+    place, beside = st.columns(_PICTURE_AND_WORDS, gap="large")
+    beside.html(markup.quiet(_ABOUT_HEAT_MAP))
+    with place:
+        base = Layer(address, f"The picture {case.chosen.name}", "Picture")
+        top = Layer(data_uri(heatmap), "The same picture, tinted where the model found signs of forgery", "Heat map")
+        layers(base, top, "opacity", "Opacity of the heat map", 80, "heat")
 
 
 def _spectrum(_: Case, answer: Answer) -> None:
-    st.html(markup.spectrum_figure(data_uri(answer.pictures["spectrum"])))
+    place, beside = st.columns(_PICTURE_AND_WORDS, gap="large")
+    place.html(markup.spectrum_figure(data_uri(answer.pictures["spectrum"])))
+    beside.html(markup.quiet(_ABOUT_SPECTRUM))
 
 
 def show_details(case: Case, answer: Answer, model_name: str) -> None:
@@ -152,7 +168,8 @@ def show_batch(cases: Sequence[Case], key: str) -> Case:
         pd.DataFrame([_row(case) for case in cases]),
         hide_index=True,
         row_height=56,
-        height=min(58 + 56 * len(cases), 450),
+        placeholder="",
+        height=min(37 + 56 * len(cases), 450),
         key=f"table-{key}",
         on_select=follow_row,
         selection_mode="single-row",

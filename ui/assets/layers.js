@@ -3,6 +3,8 @@ export default function (component) {
   const { data, parentElement } = component;
   const find = (name) => parentElement.querySelector(name);
   const stage = find(".stage"), base = find(".base"), top = find(".top"), edge = find(".edge"), range = find("input");
+  const whole = parentElement.querySelector(".layers");
+  base.onload = () => whole.style.setProperty("--aspect", base.naturalWidth / base.naturalHeight);
   base.src = data.base;
   base.alt = data.baseAlt;
   top.src = data.top;
