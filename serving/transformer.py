@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgery.errors import ForgeryError, PictureRejected
-from forgery.picture import read_header
 from forgery.recipes import Evidence, Recipe, evidence
 from serving import journal, metrics
 from serving.arguments import add_server_flags, leave, read_address, watch_parent
@@ -34,17 +33,16 @@ from serving.outputs import (
     choose,
     names,
 )
-from serving.refusal import Reason, Refusal, of_picture
+from serving.pictures import INPUT, read_pictures
+from serving.refusal import Refusal, of_picture
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
 from serving.server import HardenedModelServer, VersionedModel
 from serving.upstream import Scores, Upstream, WrongRecipe, unusable
 from serving.v1 import predict_router
-from serving.v2 import read_elements
 
 logger = logging.getLogger(__name__)
 
-INPUT = "image"
 # A rollout changes the recipe once; a second change within one request is a rollback that raced it.
 _RECIPE_CHANGES = 3
 
@@ -198,37 +196,6 @@ class Transformer(VersionedModel):
         finally:
             for task in tasks:
                 task.cancel()
-
-
-def read_pictures(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
-    """The files of a request, each checked by its header, before any is decoded. Raises Refusal."""
-    if [tensor.name for tensor in payload.inputs] != [INPUT] or payload.inputs[0].datatype != "BYTES":
-        raise Refusal(Reason.INVALID, f"send exactly one input named {INPUT!r}, of datatype BYTES", limit=INPUT)
-    tensor = payload.inputs[0]
-    shape = list(tensor.shape)
-    count = shape[0] if shape and shape[1:] in ([], [1]) else 0
-    if count < 1:
-        raise Refusal(Reason.INVALID, f"input {INPUT!r} must have shape [n], one file an element, n >= 1")
-    if count > limits.max_pictures:
-        limit = f"max_pictures={limits.max_pictures}"
-        raise Refusal(Reason.TOO_LARGE, f"{count} pictures are too many for one request", limit=limit)
-    pictures = read_elements(tensor)
-    if len(pictures) != count:
-        raise Refusal(Reason.INVALID, f"input {INPUT!r} says shape {shape} but holds {len(pictures)} elements")
-    journal.note_pictures(pictures)
-    for index, picture in enumerate(pictures):
-        _check(index, picture, limits)
-    return tuple(pictures)
-
-
-def _check(index: int, picture: bytes, limits: ServingLimits) -> None:
-    try:
-        found = read_header(picture, limits.picture).format
-        if found not in limits.accepted_formats:
-            accepted = ", ".join(limits.accepted_formats)
-            raise PictureRejected("format", f"{found} is not accepted; accepted are {accepted}", accepted)
-    except PictureRejected as error:
-        raise of_picture(error, index) from error
 
 
 def _scored(question: Question) -> list[Output]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from serving.limits import ServingLimits
+from serving.pictures import read_pictures
 from serving.refusal import Refusal
 from serving.sdk import InferInput
-from serving.transformer import read_pictures
 from serving.v1 import read_request as read_v1
 from serving.v2 import read_elements, read_request, read_uint8
 
