@@ -73,6 +73,7 @@ def test_later_steps_join_the_run_of_the_first(database: str, client: Any) -> No
     with open_run(database, "run-2") as first:
         first.log_params({"seed": 1})
     with open_run(database, "run-2") as second:
+        assert client.get_run(first.run_id).info.status == "RUNNING"
         second.log_metrics({"f1": 0.9})
     assert second.run_id == first.run_id
     assert client.get_run(first.run_id).data.metrics == {"f1": 0.9}
@@ -147,7 +148,7 @@ def test_a_server_that_is_down_costs_seconds_and_no_training(
     with pytest.raises(ServiceUnavailable, match=r"MLflow at http://127\.0\.0\.1") as refused:
         register_version(down, make_bundle(), "uri", "run")
     assert time.monotonic() - started < 30
-    warnings = [record.getMessage() for record in caplog.records if record.name == "forgery.tracking"]
+    warnings = [record.getMessage() for record in caplog.records if record.name == "forgery.tracking.runs"]
     assert len(warnings) == 1
     assert "the run goes on without it" in warnings[0]
     assert "secret" not in warnings[0] + str(refused.value)
@@ -159,7 +160,7 @@ def test_tracking_that_fails_midway_is_given_up_once(
     with caplog.at_level(logging.WARNING), open_run(database, "run-7") as run:
         run.log_artifact(tmp_path / "missing.html")
         run.log_metrics({"loss": 1.0})
-    assert [record.getMessage()[:17] for record in caplog.records if record.name == "forgery.tracking"] == [
+    assert [record.getMessage()[:17] for record in caplog.records if record.name == "forgery.tracking.runs"] == [
         "tracking stopped:"
     ]
 
