@@ -98,7 +98,9 @@ class RunConfig(Options):
     variants: list[str] = Field(
         [], description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85."
     )
-    backbone: Literal["cnn", "mobilenet_v2", "efficientnet", "xception"] = Field("cnn", description="The network.")
+    backbone: Literal["cnn", "mobilenet_v2", "efficientnet", "xception", "blocks"] = Field(
+        "cnn", description="The network."
+    )
     weights: str = Field(
         "", description="Start weights: empty for random, imagenet, a path or URI, or package:NAME/FILE."
     )

@@ -5,6 +5,8 @@
   index.jsonl       one EvidenceRow per map
   shards/*.tar      members <digest>.<variant>.png, see `encode_map`
 
+With a dense recipe a map has one more channel, the mask: see `mask_channel`.
+
 The test split is not here: evaluation computes it anew with the recipe of each model it compares.
 """
 
@@ -23,12 +25,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
 from forgery.cores import available_cores
 from forgery.dataset.manifest import ClassLabel, Picture, Split, read_info
-from forgery.dataset.shards import ShardWriter, read_encoded
+from forgery.dataset.shards import ShardWriter, read_with_masks
 from forgery.errors import ForgeryError, StorageError
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED
@@ -39,6 +41,8 @@ from forgery.writing import whole_folder
 
 INFO_FILE: Final = "evidence.json"
 INDEX_FILE: Final = "index.jsonl"
+MASK_UNKNOWN: Final = 255
+_ORIENTATION: Final = 0x0112  # of EXIF
 EVIDENCE_SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 # Starting workers costs as much as some hundred small maps.
 _FEW_PICTURES: Final = 64
@@ -47,7 +51,7 @@ _CHUNK_PICTURES: Final = 8
 
 
 class EvidenceInfo(BaseModel):
-    """Summary of an evidence set; `map_bytes` is the size of all maps decoded."""
+    """Summary of an evidence set; `map_bytes` is the size of all maps decoded, `masks` whether they hold masks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,6 +61,7 @@ class EvidenceInfo(BaseModel):
     counts: dict[str, dict[str, int]]  # split -> label -> maps
     maps: int
     map_bytes: int
+    masks: bool = False
 
 
 class EvidenceRow(BaseModel):
@@ -118,12 +123,43 @@ def decode_map(png: bytes, shape: tuple[int, int, int]) -> Evidence:
     return np.ascontiguousarray(pixels.reshape(channels, height, width).transpose(1, 2, 0))
 
 
+def stored_shape(recipe: Recipe) -> tuple[int, int, int]:
+    """Height, width, channels of what an evidence set holds: the map, and with a dense recipe the mask."""
+    height, width, channels = recipe.shape
+    return height, width, channels + recipe.dense
+
+
+def mask_channel(label: ClassLabel, encoded: bytes, mask: bytes | None, recipe: Recipe) -> Evidence:
+    """The forged part of each cell, 0 to 254; 255 where a forged picture has no mask.
+
+    Args:
+        label: Of the picture; no cell of an authentic one is forged.
+        encoded: Its file, for the EXIF orientation where the recipe applies it.
+        mask: PNG, 255 where forged.
+        recipe: Gives height and width.
+
+    Returns:
+        uint8 [H, W, 1].
+    """
+    height, width, _ = recipe.shape
+    if label == "authentic" or mask is None:
+        level = 0 if label == "authentic" else MASK_UNKNOWN
+        return np.full((height, width, 1), level, np.uint8)
+    marked = Image.open(io.BytesIO(mask)).convert("L")
+    if recipe.upright:
+        marked.getexif()[_ORIENTATION] = Image.open(io.BytesIO(encoded)).getexif().get(_ORIENTATION, 1)
+        marked = ImageOps.exif_transpose(marked)
+    cells = np.asarray(marked.resize((width, height), Image.Resampling.BOX), np.float32)
+    return (cells * ((MASK_UNKNOWN - 1) / 255)).round().astype(np.uint8)[:, :, None]
+
+
 @dataclass(frozen=True)
 class _Work:
     """One picture for a worker: its bytes, and the copies to take maps of."""
 
     picture: Picture
     encoded: bytes
+    mask: bytes | None
     variants: tuple[Variant, ...]
 
 
@@ -165,7 +201,8 @@ def build_evidence(
         variants=[ORIGINAL, *(copy.name for copy in copies)],
         counts=counts,
         maps=maps,
-        map_bytes=maps * math.prod(recipe.shape),
+        map_bytes=maps * math.prod(stored_shape(recipe)),
+        masks=recipe.dense,
     )
     pictures = sum(sum(info.counts[split].values()) for split in EVIDENCE_SPLITS)
     workers = workers or (available_cores() if pictures > _FEW_PICTURES else 1)
@@ -178,8 +215,8 @@ def build_evidence(
 
 def _work(image_set: Path, variants: dict[Split, tuple[Variant, ...]]) -> Iterator[_Work]:
     for split, copies in variants.items():
-        for picture, encoded in read_encoded(image_set, (split,)):
-            yield _Work(picture, encoded, copies)
+        for picture, encoded, mask in read_with_masks(image_set, (split,)):
+            yield _Work(picture, encoded, mask, copies)
 
 
 def _write(folder: Path, computed: Iterable[tuple[Picture, list[bytes]]], variants: list[str], shard_mb: int) -> None:
@@ -223,7 +260,11 @@ def _maps_of_chunk(recipe_name: str, chunk: list[_Work]) -> list[list[bytes]]:
 def _maps(work: _Work, recipe: Recipe) -> list[bytes]:
     try:
         files = [work.encoded, *(copy.copy(work.encoded, UNLIMITED, recipe.upright) for copy in work.variants)]
-        return [encode_map(evidence(file, recipe, UNLIMITED)) for file in files]
+        maps = [evidence(file, recipe, UNLIMITED) for file in files]
+        if recipe.dense:
+            mask = mask_channel(work.picture.label, work.encoded, work.mask, recipe)
+            maps = [np.concatenate([each, mask], axis=2) for each in maps]
+        return [encode_map(each) for each in maps]
     except ForgeryError as error:
         # Ingest decoded it, so it was changed since; a plain error also travels between processes.
         raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error

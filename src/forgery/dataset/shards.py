@@ -104,6 +104,11 @@ def read_masks(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tu
         yield picture, mask
 
 
+def read_with_masks(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tuple[Picture, bytes, bytes | None]]:
+    """Stream the pictures with their files' bytes and their masks, as `read_encoded` and `read_masks` do."""
+    yield from _read(image_set, splits)
+
+
 def _read(image_set: Path, splits: Sequence[Split]) -> Iterator[tuple[Picture, bytes, bytes | None]]:
     """Walk manifest and shards together: both are in order of digest within a split."""
     for split in splits:

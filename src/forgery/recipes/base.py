@@ -19,6 +19,8 @@ class Recipe(ABC):
     """
 
     prefix: ClassVar[str]
+    # Whether its cells are worth a verdict each: training then keeps the masks of forged pictures beside the maps.
+    dense: ClassVar[bool] = False
     upright: bool
 
     @property

@@ -50,6 +50,7 @@ class BlocksRecipe(Recipe):
     """
 
     prefix: ClassVar[str] = "blocks1"
+    dense: ClassVar[bool] = True
 
     qualities: tuple[int, ...] = (65, 75, 82, 88, 92, 96)
     cells: int = 48

@@ -18,13 +18,13 @@ cv2.setNumThreads(1)
 
 # Pictures are brought to this area first: small ones grow up to twofold, since SIFT finds few keypoints in them, and
 # the cost of large ones stays bounded.
-_WORK_AREA_PX = 220_000
+_WORK_AREA_PX = 150_000
 _MAX_ENLARGEMENT = 2.0
-_KEYPOINTS = 2500
+_KEYPOINTS = 2000
 _CONTRAST = 0.01  # a quarter of Lowe's .04: copies of smooth regions have faint keypoints
 _RATIO = 0.72  # between Lowe's .8 and the .6 that is usual for copy-move, where repeats are many
 _LEAST_SECOND = 0.25  # distance of descriptors; below it the second neighbour would forbid exact copies made twice
-_NEAR_PX = 20.0  # neighbours nearer than this match by overlap, not by copying
+_NEAR_PX = 16.0  # neighbours nearer than this match by overlap, not by copying
 _MIN_MATCHES = 4
 _MIN_IN_COMPONENT = 2
 _HYPOTHESES = 250

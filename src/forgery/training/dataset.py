@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from forgery.config import TrainingOptions
 from forgery.dataset.manifest import Split
 from forgery.errors import SourceError
-from forgery.evidence import read_evidence_info, read_index
+from forgery.evidence import MASK_UNKNOWN, read_evidence_info, read_index, stored_shape
 from forgery.recipes import parse_recipe
+from forgery.training.backbones import LOGIT
+from forgery.training.dense import UNKNOWN
+from forgery.training.export import LOGIT_MAP
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +51,17 @@ class Shard:
 
 @dataclass(frozen=True)
 class MapSplit:
-    """The maps of one split of an evidence set."""
+    """The maps of one split of an evidence set.
+
+    Attributes:
+        shape: Height, width and channels of what is stored.
+        shards: Where.
+        masks: The last channel is not evidence but the mask (`forgery.evidence.mask_channel`).
+    """
 
     shape: tuple[int, int, int]
     shards: tuple[Shard, ...]
+    masks: bool = False
 
     @cached_property
     def labels(self) -> NDArray[np.float32]:
@@ -71,12 +81,13 @@ def open_split(evidence_set: Path, split: Split) -> MapSplit:
     Raises:
         SourceError: A shard or a member that the index names is missing.
     """
-    shape = parse_recipe(read_evidence_info(evidence_set).recipe).shape
+    info = read_evidence_info(evidence_set)
+    recipe = parse_recipe(info.recipe)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     for row in read_index(evidence_set, split):
         rows[row.shard][row.member] = float(row.label == "forged")
     shards = (_open_shard(evidence_set / "shards" / name, labels) for name, labels in sorted(rows.items()))
-    return MapSplit(shape, tuple(shards))
+    return MapSplit(stored_shape(recipe) if info.masks else recipe.shape, tuple(shards), info.masks)
 
 
 def _open_shard(path: Path, labels: dict[str, float]) -> Shard:
@@ -96,21 +107,27 @@ def _open_shard(path: Path, labels: dict[str, float]) -> Shard:
     )
 
 
-def batches(split: MapSplit, batch_size: int, cache: bool) -> tf.data.Dataset:
+def batches(split: MapSplit, batch_size: int, cache: bool, dense: bool = False) -> tf.data.Dataset:
     """Batches in the order of `split.labels`: uint8 [b, H, W, C] and float32 [b, 1].
+
+    With `dense` and a split that holds masks the labels are {"logit": float32 [b, 1], "logit_map": masks
+    [b, H, W, 1]}: the forged part of each cell, 0..1, or -1 where it is not known.
 
     Args:
         split: Must hold at least one map.
         batch_size: Of all batches but the last.
         cache: Keep the decoded maps in memory after the first pass.
+        dense: Hand out masks too.
     """
     maps = _decoded(_encoded(split, seed=None), split.shape)
     batched = _counted(maps.batch(batch_size), split, batch_size)
-    return (batched.cache() if cache else batched).prefetch(tf.data.AUTOTUNE)
+    return _parted(batched.cache() if cache else batched, split, dense).prefetch(tf.data.AUTOTUNE)
 
 
-def training_batches(split: MapSplit, options: TrainingOptions, seed: int, cache: bool) -> tf.data.Dataset:
-    """Batches in another order each epoch, augmented as `options` say: uint8 [b, H, W, C] and float32 [b, 1].
+def training_batches(
+    split: MapSplit, options: TrainingOptions, seed: int, cache: bool, dense: bool = False
+) -> tf.data.Dataset:
+    """Batches in another order each epoch, augmented as `options` say, of the form `batches` gives them.
 
     Equal seeds give equal epochs, whatever the number of threads. With `cache` every map is in memory and an epoch is
     a full shuffle. Without it the order of shards, the order within each, and a window of 512 maps across them are
@@ -124,7 +141,22 @@ def training_batches(split: MapSplit, options: TrainingOptions, seed: int, cache
     batched = _counted(maps.batch(options.batch_size), split, options.batch_size)
     if options.flips or options.crops:
         batched = _augmented(batched, options, seed)
-    return batched.prefetch(tf.data.AUTOTUNE)
+    return _parted(batched, split, dense).prefetch(tf.data.AUTOTUNE)
+
+
+def _parted(batched: tf.data.Dataset, split: MapSplit, dense: bool) -> tf.data.Dataset:
+    """Evidence and mask, which were one map until here so that both were mirrored alike."""
+    if not split.masks:
+        return batched
+
+    def part(stored: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | dict[str, tf.Tensor]]:
+        maps, mask = stored[..., :-1], stored[..., -1:]
+        if not dense:
+            return maps, labels
+        known = tf.cast(mask, tf.float32) / (MASK_UNKNOWN - 1)
+        return maps, {LOGIT: labels, LOGIT_MAP: tf.where(mask == MASK_UNKNOWN, UNKNOWN, known)}
+
+    return batched.map(part, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def _counted(batched: tf.data.Dataset, split: MapSplit, batch_size: int) -> tf.data.Dataset:

@@ -19,7 +19,7 @@ from forgery.evidence import EvidenceInfo, read_evidence_info
 from forgery.metrics import Outcome, measure
 from forgery.recipes import Recipe, parse_recipe
 from forgery.tracking import Run, open_run
-from forgery.training.backbones import build_network, has_frozen_norm
+from forgery.training.backbones import build_network, find_backbone, has_frozen_norm
 from forgery.training.dataset import MapSplit, batches, open_split, training_batches
 from forgery.training.event_log import EventLog
 from forgery.training.export import DRAFT_FILE, export_draft
@@ -134,6 +134,7 @@ def _fit(
     logs: Path | None,
 ) -> Fit:
     options = config.training
+    dense = find_backbone(config.backbone).dense
     cache = training.map_bytes + validation.map_bytes <= options.cache_mb * 1_000_000
     logger.info("maps are %s", "kept in memory" if cache else "streamed from the shards")
     events = EventLog(logs)
@@ -144,8 +145,8 @@ def _fit(
 
     return fit(
         network,
-        training_batches(training, options, config.seed, cache),
-        batches(validation, options.batch_size, cache),
+        training_batches(training, options, config.seed, cache, dense),
+        batches(validation, options.batch_size, cache, dense),
         plan_phases(options, pretrained=has_frozen_norm(network), continued=continued),
         options,
         class_weights(training.labels) if options.class_weights else None,

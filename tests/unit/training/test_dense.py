@@ -1,0 +1,77 @@
+"""The dense network: a verdict for every cell, the picture's from the strongest, learnt from masks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from forgery.config import TrainingOptions
+from forgery.errors import InvalidConfig
+from forgery.recipes.blocks import BlocksRecipe
+from forgery.training.backbones import build_network
+from forgery.training.dense import UNKNOWN, PeakPooling, cell_loss
+from forgery.training.fit import fit, plan_phases, seed_everything
+
+RECIPE = BlocksRecipe(qualities=(75,), cells=16, matches=False)
+
+
+def logit_map(cells: int) -> np.ndarray:
+    """A map of -8 with so many cells of 4."""
+    flat = np.full(16 * 16, -8, np.float32)
+    flat[:cells] = 4
+    return flat.reshape(1, 16, 16, 1)
+
+
+def test_few_strong_cells_decide_and_their_number_counts() -> None:
+    pooling = PeakPooling()
+    none, few, many = (float(pooling(logit_map(cells))[0, 0]) for cells in (0, 5, 50))
+    assert none < -4
+    assert few == pytest.approx(4 + np.log(5 / 20), abs=0.01)
+    assert many - few == pytest.approx(np.log(10), abs=0.01)
+
+
+def test_cells_of_unknown_truth_cost_nothing() -> None:
+    logits = tf.constant(logit_map(5))
+    wrong = 1 - (logits.numpy() > 0).astype(np.float32)
+    assert float(cell_loss(tf.constant(wrong), logits)) > 2
+    assert float(cell_loss(tf.fill(logits.shape, UNKNOWN), logits)) == 0
+
+
+def test_sides_that_cannot_be_halved_twice_are_refused() -> None:
+    with pytest.raises(InvalidConfig, match="multiples of 4"):
+        build_network("blocks", BlocksRecipe(cells=50))
+
+
+def examples(pictures: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Noise; in every other picture a square that stands out and is masked, except that one mask is not known."""
+    random = np.random.default_rng(seed)
+    labels = (np.arange(pictures) % 2).astype(np.float32)
+    maps = random.integers(96, 160, (pictures, *RECIPE.shape), np.uint8)
+    masks = np.zeros((pictures, 16, 16, 1), np.float32)
+    for index in np.flatnonzero(labels):
+        top, left = random.integers(0, 11, 2)
+        maps[index, top : top + 5, left : left + 5] += 70
+        masks[index, top : top + 5, left : left + 5] = 1
+    masks[1] = UNKNOWN
+    return maps, {"logit": labels[:, None], "logit_map": masks}
+
+
+@pytest.mark.slow
+def test_learns_where_from_masks_and_keeps_it_when_saved(tmp_path) -> None:
+    seed_everything(0)
+    options = TrainingOptions(epochs=6, batch_size=16, learning_rate=3e-3)
+    network = build_network("blocks", RECIPE)
+    training, validation = (
+        tf.data.Dataset.from_tensor_slices(examples(count, seed)).batch(16) for count, seed in ((192, 0), (32, 1))
+    )
+    fitted = fit(network, training, validation, plan_phases(options, False, False), options, {0: 0.9, 1: 1.1})
+    assert {"accuracy", "auc", "val_accuracy", "val_auc", "val_loss"} <= set(fitted.history)
+    assert max(fitted.history["val_auc"]) > 0.95
+    network.save(tmp_path / "model.keras")
+    read = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    maps, truth = examples(8, 2)
+    logits, cells = keras.Model(read.input, [read.output, read.get_layer("logit_map").output])(maps, training=False)
+    np.testing.assert_allclose(logits, network(maps, training=False), atol=1e-4)
+    assert logits.shape == (8, 1)
+    inside = truth["logit_map"] == 1
+    assert cells.numpy()[inside].mean() > cells.numpy()[~inside].mean() + 2
