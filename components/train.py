@@ -24,7 +24,7 @@ def train(
     Args:
         evidence_set: From the ELA step.
         champion: Start weights, where training.continue_from_champion is set.
-        backbone: cnn, mobilenet_v2, efficientnet or xception.
+        backbone: cnn, mobilenet_v2, efficientnet, xception or blocks.
         weights: Start weights: empty for random, imagenet, a path or URI, or package:NAME/FILE.
         seed: Seeds the initial weights and the order of pictures.
         training: How the network is fitted (TrainingOptions).
