@@ -36,8 +36,8 @@ demo: setup  ## Train, promote, serve, predict and roll back on demo pictures, o
 serve: setup  ## Serve the model in service here, over REST and gRPC
 	@$(BIN)/forgery serve
 
-ui:  ## Where the pictures' evidence is to be seen
-	@echo "There is no page for pictures yet. Use: $(BIN)/forgery ela FILE -o OUT, or $(BIN)/forgery predict FILE"
+ui: setup  ## Serve the page for people, a client of `make serve`
+	@$(BIN)/forgery ui
 
 test: setup  ## Run all tests but those that need a cluster
 	@$(BIN)/pytest -m "not cluster" $(PYTEST_OPTIONS)
