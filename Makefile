@@ -83,7 +83,7 @@ manifests:  ## Render every overlay of manifests/ into build/manifests
 
 IMAGE_LABELS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
-images:  ## Build the three images with docker or podman (REGISTRY=, BUILD_OPTIONS=, CONTAINER_BUILD=)
+images:  ## Build the images with docker or podman (REGISTRY=, BUILD_OPTIONS=, CONTAINER_BUILD=)
 	@test -n "$(firstword $(CONTAINER_BUILD:build=))" || { echo "images: docker or podman is needed" >&2; exit 1; }
 	$(CONTAINER_BUILD) --file Dockerfile.train $(IMAGE_LABELS) $(BUILD_OPTIONS) \
 		--tag $(REGISTRY)/forgery/train-python:$(VERSION) .
@@ -91,6 +91,8 @@ images:  ## Build the three images with docker or podman (REGISTRY=, BUILD_OPTIO
 		--tag $(REGISTRY)/forgery/transformer:$(VERSION) .
 	$(CONTAINER_BUILD) --file Dockerfile.serve --target predictor $(IMAGE_LABELS) $(BUILD_OPTIONS) \
 		--tag $(REGISTRY)/forgery/predictor:$(VERSION) .
+	$(CONTAINER_BUILD) --file Dockerfile.serve --target ui $(IMAGE_LABELS) $(BUILD_OPTIONS) \
+		--tag $(REGISTRY)/forgery/ui:$(VERSION) .
 
 bench: setup  ## Measure, as ratios within one run, and write docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
@@ -104,7 +106,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --pytho
 
 lock: setup  ## Write requirements.txt and the images' subsets of it anew (UPGRADE=--upgrade: newest versions)
 	@$(UV_COMPILE) --all-extras pyproject.toml -o requirements.txt
-	@for image in train transformer predictor ui; do \
+	@for image in train transformer predictor ui examples; do \
 		$(UV_COMPILE) --extra $$image --constraint requirements.txt pyproject.toml -o requirements/$$image.txt || exit 1; \
 	done
 	@echo "uv==$(UV_VERSION)" | $(UV_COMPILE) - -o requirements/uv.txt

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,3 +49,7 @@ def read_examples(folder: str | os.PathLike[str] | None) -> list[Example]:
     for row in rows:
         found.setdefault((kinds.get(row["group"], ""), row["label"]), manifest.parent / row["file"])
     return [Example(_TITLES[kind], found[kind]) for kind in _SHOWN if kind in found]
+
+
+if __name__ == "__main__":
+    make_examples(Path(sys.argv[1]))

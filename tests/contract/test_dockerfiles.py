@@ -15,28 +15,36 @@ def instructions(name: str) -> list[str]:
     return [line.strip() for line in re.sub(r"\\\n\s*", " ", text).splitlines() if line.strip()]
 
 
+def library_of(roots: tuple[str, ...], package: str) -> set[str]:
+    """Modules of the library that are imported, however far down; recipes are copied as a whole."""
+    graph = grimp.build_graph("forgery", package)
+    imported = {module for root in roots for module in graph.find_upstream_modules(root)}
+    return {each for each in imported if each.startswith("forgery.") and not each.startswith("forgery.recipes")}
+
+
+def copied_in(stage: str) -> set[str]:
+    text = "\n".join(instructions("Dockerfile.serve")).split(f"AS {stage}\n")[1].split("\nFROM ")[0]
+    return {f"forgery.{name}" for name in re.findall(r"src/forgery/(\w+)\.py", text)} - {"forgery.__init__"}
+
+
 def test_serve_image_has_exactly_the_part_of_the_library_that_its_servers_import() -> None:
-    graph = grimp.build_graph("forgery", "serving")
-    imported = {
-        module
-        for server in ("serving.transformer", "serving.predictor")
-        for module in graph.find_upstream_modules(server)
-        if module.startswith("forgery.") and not module.startswith("forgery.recipes")
+    assert copied_in("code") == library_of(("serving.transformer", "serving.predictor"), "serving")
+
+
+def test_the_pages_image_has_exactly_the_part_of_the_library_that_the_page_imports() -> None:
+    # Its examples are made in a stage of their own, by what only that stage has.
+    made_elsewhere = library_of(("forgery.dataset.demo",), "serving") | {"forgery.dataset.demo", "forgery.dataset"}
+    assert copied_in("ui-code") == (library_of(("ui.page",), "ui") - made_elsewhere) | {
+        "forgery.errors",
+        "forgery.picture",
     }
-    copied = {
-        "forgery." + name
-        for line in instructions("Dockerfile.serve")
-        if line.startswith("COPY src/forgery/__init__.py")
-        for name in re.findall(r"src/forgery/(\w+)\.py", line)
-    } - {"forgery.__init__"}
-    assert copied == imported
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_every_final_image_runs_as_a_numeric_user_that_is_not_root(name: str) -> None:
     stages = re.split(r"^FROM ", "\n".join(instructions(name)), flags=re.MULTILINE)
     finals = [stage for stage in stages if re.search(r"^(ENTRYPOINT|CMD) ", stage, re.MULTILINE)]
-    assert len(finals) == {"Dockerfile.train": 1, "Dockerfile.serve": 2}[name]
+    assert len(finals) == {"Dockerfile.train": 1, "Dockerfile.serve": 3}[name]
     for stage in finals:
         assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", stage, re.MULTILINE)
 
@@ -61,4 +69,4 @@ def test_base_is_an_argument_and_only_a_pinned_lock_installs(name: str) -> None:
 
 def test_no_component_and_no_test_can_reach_an_image() -> None:
     allowed = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    assert sorted(allowed) == ["!requirements/*.txt", "!serving", "!src/forgery", "!tools/prune_packages.sh"]
+    assert sorted(allowed) == ["!requirements/*.txt", "!serving", "!src/forgery", "!tools/prune_packages.sh", "!ui"]
