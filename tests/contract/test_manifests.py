@@ -194,3 +194,15 @@ def test_images_can_be_named_by_digest_in_one_place(tmp_path: Path) -> None:
     images = {container["image"] for pod in pods(render(overlay.parent)).values() for container in pod["containers"]}
     assert {f"registry.example/{name}@{digest}" for name in names} <= images
     assert not [image for image in images if image.startswith("localhost/")]
+
+
+def test_the_page_asks_the_transformer_and_calls_nobody_else(with_component: Callable[[str], Objects]) -> None:
+    objects = with_component("ui")
+    (container,) = objects["Deployment", "forgery", "forgery-ui"]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "FORGERY_URL", "value": "http://forgery-transformer"} in container["env"]
+    allowed = objects["NetworkPolicy", "forgery", "forgery-ui"]["spec"]["egress"][0]["to"][0]["podSelector"]
+    assert (
+        allowed["matchLabels"]
+        == objects["NetworkPolicy", "forgery", "forgery-transformer"]["spec"]["podSelector"]["matchLabels"]
+    )
+    test_containers_are_locked_down(objects)
