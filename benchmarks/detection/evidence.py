@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.detection.controls import control_crop
-from benchmarks.detection.pictures import Pictures
-from benchmarks.detection.views import HARMONISED, MATCHED, Saves, render
+from benchmarks.detection.forging import forge
+from benchmarks.detection.pictures import SEED, Pictures
+from benchmarks.detection.views import HARMONISED, MATCHED, Saves, last_saves, render
 from forgery.cores import available_cores
+from forgery.picture import decode
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
 
@@ -67,6 +69,39 @@ class Workplace:
 
         found = _kept(self.folder / recipe.name / f"{view}-fold{fold}-controls.npz", compute)
         return np.asarray(found["maps"]), np.asarray(found["of"])
+
+    def forgeries(self, recipe: Recipe, view: str, fold: int) -> tuple[Evidence, NDArray[np.float32]]:
+        """A fresh forgery of each authentic picture of a fold, from pictures of that fold alone.
+
+        It goes through the saves that the view gives both classes; in `matched` through one of a forged file before.
+
+        Returns:
+            Maps, uint8 [n, H, W, C], and the forged part of each cell, float32 [n, H, W, 1].
+        """
+
+        def compute() -> dict[str, NDArray[Any]]:
+            chosen = {int(each) for each in np.flatnonzero((self.pictures.folds == fold) & ~self.pictures.forged)}
+            donors = [encoded for index, encoded in self.pictures.encoded() if index in chosen]
+            found = dict(self._each(lambda index, host: self._forgery(recipe, view, index, host, donors), chosen, view))
+            maps, masks = zip(*(found[index] for index in sorted(found)), strict=True)
+            return {"maps": np.stack(maps), "masks": np.stack(masks)}
+
+        found = _kept(self.folder / recipe.name / f"{view}-fold{fold}-forgeries.npz", compute)
+        return np.asarray(found["maps"]), np.asarray(found["masks"])
+
+    def _forgery(
+        self, recipe: Recipe, view: str, index: int, host: bytes, donors: list[bytes]
+    ) -> tuple[Evidence, NDArray[np.float32]]:
+        random = np.random.default_rng([SEED, index, 2])
+        donor = decode(donors[random.integers(len(donors))])
+        edited, mask, _ = forge(np.asarray(decode(host)), np.asarray(donor), random)
+        picture = Image.fromarray(edited)
+        if view == MATCHED:
+            saves = self.saves.outside(int(self.pictures.folds[index]))
+            picture = saves[random.integers(len(saves))].apply(picture)
+        height, width, _ = recipe.shape
+        cells = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        return recipe.compute(last_saves(view, picture)), np.asarray(cells, np.float32)[:, :, None]
 
     def _map(self, recipe: Recipe, view: str, index: int, encoded: bytes) -> Evidence:
         same = view == MATCHED and self.pictures.forged[index]

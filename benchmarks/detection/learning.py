@@ -39,6 +39,17 @@ class Examples:
     masks: NDArray[np.float32] | None
 
 
+def joined(first: Examples, others: list[Examples]) -> Examples:
+    """All of them as one; all have masks or none has."""
+    every = [first, *others]
+    masks = [each.masks for each in every if each.masks is not None]
+    return Examples(
+        np.concatenate([each.maps for each in every]),
+        np.concatenate([each.labels for each in every]),
+        np.concatenate(masks) if masks else None,
+    )
+
+
 @dataclass(frozen=True)
 class Detector:
     """A fitted network with its decision rule."""

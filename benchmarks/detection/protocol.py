@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.detection.evidence import Workplace, read_masks
-from benchmarks.detection.learning import Detector, Examples, is_dense, learn
+from benchmarks.detection.learning import Detector, Examples, is_dense, joined, learn
 from benchmarks.detection.measure import Verdicts, at_common_threshold, within_picture
 from benchmarks.detection.pictures import FOLDS, Pictures, read
 from benchmarks.detection.systems import System
@@ -58,7 +58,10 @@ class Protocol:
         validation = (fold + 1) % FOLDS
         training = [each for each in range(FOLDS) if each not in (fold, validation)]
         kept = self.out / "models" / system.name / f"fold{fold}.weights.h5"
-        return learn(system, self._examples(system, training), self._examples(system, [validation]), self.weights, kept)
+        examples = self._examples(system, training)
+        if system.forgeries:
+            examples = joined(examples, [self._forgeries(system, fold) for fold in training])
+        return learn(system, examples, self._examples(system, [validation]), self.weights, kept)
 
     def verdicts(self, system: System, fold: int) -> dict[str, Verdicts]:
         """Answers for the fold's test pictures by view, computed or read back."""
@@ -79,6 +82,12 @@ class Protocol:
         if is_dense(system):
             masks = read_masks(self.out / "evidence", self.pictures, system.parsed.shape[0])[chosen]
         return Examples(np.concatenate(maps), labels, masks)
+
+    def _forgeries(self, system: System, fold: int) -> Examples:
+        found = [self.workplace.forgeries(system.parsed, view, fold) for view in system.trained_on]
+        maps = np.concatenate([maps for maps, _ in found])
+        masks = np.concatenate([masks for _, masks in found]) if is_dense(system) else None
+        return Examples(maps, np.ones(len(maps), np.float32), masks)
 
     def _verdicts(self, system: System, detector: Detector, fold: int, view: str) -> Verdicts:
         pictures, test = self.pictures, self.pictures.of_fold(fold)

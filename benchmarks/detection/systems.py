@@ -20,7 +20,7 @@ class System:
         trained_on: Views of the training and validation pictures.
         options: As for the pipeline.
         pretrained: Starts from the weights given on the command line; without them from random ones.
-        forgeries: Fresh forgeries (`benchmarks.detection.forging`) for each authentic training picture.
+        forgeries: Train on a fresh forgery (`benchmarks.detection.forging`) of each authentic picture too.
     """
 
     name: str
@@ -29,7 +29,7 @@ class System:
     trained_on: tuple[str, ...]
     options: TrainingOptions = field(default_factory=TrainingOptions)
     pretrained: bool = False
-    forgeries: float = 0.0
+    forgeries: bool = False
 
     @property
     def parsed(self) -> Recipe:
@@ -47,8 +47,9 @@ SYSTEMS = {
         System("ela-cnn", ElaRecipe().name, "cnn", (RAW,)),
         System("ela-cnn-harmonised", ElaRecipe().name, "cnn", (HARMONISED,)),
         System("ela-mobilenet", ElaRecipe(gain=None).name, "mobilenet_v2", (RAW,), _MOBILE, pretrained=True),
-        System("blocks", _BLOCKS.name, "blocks", (MATCHED, SHARED), _DENSE),
-        System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED, SHARED), _DENSE, forgeries=1.0),
-        System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED, SHARED), _DENSE),
+        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _DENSE),
+        System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _DENSE, forgeries=True),
+        System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _DENSE),
+        System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _DENSE),
     )
 }
