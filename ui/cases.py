@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from ui.endpoint import Answer, Endpoint, EndpointError
@@ -36,7 +37,7 @@ class Chosen:
     name: str
     encoded: bytes
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hex digest of the bytes chosen, which are the bytes sent."""
         return hashlib.sha256(self.encoded).hexdigest()

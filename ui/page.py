@@ -99,11 +99,10 @@ def _uploads(folder: bool) -> list[Chosen]:
         files = st.file_uploader(label, _SUFFIXES, "directory", key=key, label_visibility="collapsed")
     else:
         files = st.file_uploader(label, None, True, key=key, label_visibility="collapsed")
-    kept: dict[str, Chosen] = st.session_state.setdefault("uploads", {})
-    for file in files:
-        if file.file_id not in kept:
-            kept[file.file_id] = Chosen(file.name, file.getvalue())
-    return [kept[file.file_id] for file in files]
+    known: dict[str, Chosen] = st.session_state.get("uploads", {})
+    kept = {each.file_id: known.get(each.file_id) or Chosen(each.name, each.getvalue()) for each in files}
+    st.session_state["uploads"] = kept
+    return list(kept.values())
 
 
 def _offer() -> None:

@@ -35,19 +35,19 @@ _LABELS = ("forged", "inconclusive", "authentic")
 _Orientation = bytes | None
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(scope="session", max_entries=32, show_spinner=False)
 def _picture_address(encoded: bytes, like: _Orientation) -> tuple[str, tuple[int, int]]:
     picture = view(encoded, like)
     return data_uri(picture), picture.size
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(scope="session", max_entries=32, show_spinner=False)
 def _closer_look_address(encoded: bytes, quality: int, gain: int, like: _Orientation) -> str:
     upright = like is not None and is_upright(encoded, like)
     return data_uri(closer_look(encoded, quality, gain, upright))
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
+@st.cache_data(scope="session", max_entries=512, show_spinner=False)
 def _thumbnail_address(encoded: bytes) -> str:
     return thumbnail(encoded)
 

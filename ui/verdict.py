@@ -28,9 +28,9 @@ class Words:
 
 
 _CIRCLE = "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19Z"
-_TRIANGLE = "M12 3.5 2.5 20.5h19L12 3.5Z"
+_TRIANGLE = "M12 3.5 2.5 20.5h19Z"
 _EXCLAMATION = "M12 10v5m0 2.6v.2"
-_TICK = "M7.6 12.3 3.1 3.1 5.8-6.4"
+_TICK = "M7.6 12.3l3.1 3.1 5.8-6.4"
 _QUESTION = "M9.3 9.4a2.7 2.7 0 1 1 3.9 2.4c-.8.4-1.2 1-1.2 1.9m0 3v.2"
 _WORDS = {
     "forged": Words("Looks forged", "Forged", "▲", _TRIANGLE + _EXCLAMATION),

@@ -25,6 +25,7 @@ from forgery.stores import publish
 SCREENSHOTS_OF = os.environ.get("FORGERY_SCREENSHOTS_OF", "")
 DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TIMEOUT_S = 120
+LARGEST_SCREENSHOT_BYTES = 300_000
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,13 @@ def keep_screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
     def keep(page: Page, name: str) -> None:
         folder = DOCS_IMAGES if SCREENSHOTS_OF else tmp_path
         folder.mkdir(parents=True, exist_ok=True)
-        with Image.open(io.BytesIO(page.screenshot(animations="disabled"))) as seen:
-            small = seen.convert("RGB").quantize(192, dither=Image.Dither.NONE)
-        small.save(folder / f"ui-{name}.png", optimize=True)
+        content = page.screenshot(animations="disabled")
+        if len(content) > LARGEST_SCREENSHOT_BYTES:
+            with Image.open(io.BytesIO(content)) as seen:
+                small, file = seen.convert("RGB").quantize(256), io.BytesIO()
+            small.save(file, "PNG", optimize=True)
+            content = file.getvalue()
+        (folder / f"ui-{name}.png").write_bytes(content)
 
     return keep
 

@@ -46,11 +46,12 @@ def digest(content: bytes) -> str:
 def test_a_picture_gets_verdict_evidence_and_details_in_this_order(
     open_page: OpenPage, site: Any, keep_screenshot: Keep
 ) -> None:
-    page = open_page(height=1000)
+    page = open_page(height=860)
     elsewhere: list[str] = []
     page.on("request", lambda request: elsewhere.append(request.url))
     page.wait_for_selector(".example")
     keep_screenshot(page, "welcome")
+    page.set_viewport_size({"width": 1180, "height": 1420})
     examine(page, forged(site))
     tops = [page.locator(each).first.evaluate("each => each.getBoundingClientRect().y") for each in IN_ORDER]
     assert tops == sorted(tops)
@@ -61,7 +62,6 @@ def test_a_picture_gets_verdict_evidence_and_details_in_this_order(
     keep_screenshot(page, "verdict")
     page.get_by_role("tab", name="Where the model looked").click()
     settle(page)
-    page.locator(".stTabs").scroll_into_view_if_needed()
     keep_screenshot(page, "heatmap")
     local = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")
     assert [url for url in elsewhere if not url.startswith(local)] == []
