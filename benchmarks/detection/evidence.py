@@ -16,8 +16,9 @@ from PIL import Image
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.pictures import SEED, Pictures
-from benchmarks.detection.views import HARMONISED, MATCHED, Saves, last_saves, render
+from benchmarks.detection.views import HARMONISED, Saves, last_saves, render
 from forgery.cores import available_cores
+from forgery.histories import MATCHED
 from forgery.picture import decode
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from benchmarks.detection.views import HARMONISED, MATCHED, RAW, SHARED
+from benchmarks.detection.views import HARMONISED, RAW, SHARED
 from forgery.config import TrainingOptions
+from forgery.histories import MATCHED
 from forgery.recipes import Recipe, parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe

@@ -1,8 +1,6 @@
 """The same pictures as they come: raw, or with one history for both classes, so that only the edit can tell them."""
 
-import io
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,28 +8,16 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.detection.pictures import SEED, Pictures
+from forgery.histories import MATCHED, Save, read_save, saved
 from forgery.picture import decode
 
-RAW, HARMONISED, MATCHED, SHARED = "raw", "harmonised", "matched", "shared"
+RAW, HARMONISED, SHARED = "raw", "harmonised", "shared"
 VIEWS: Final = {
     RAW: "the files as they are: mostly file history",
     HARMONISED: "both classes decoded and saved at quality 90: history still readable as ghosts",
     MATCHED: "authentic pictures first through the saves of forged ones, then both harmonised: only the edit differs",
     SHARED: "both at quality 75, halved, quality 85: what survives messengers",
 }
-_SUBSAMPLING: Final = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
-
-
-@dataclass(frozen=True)
-class Save:
-    """What a JPEG file says of its last save."""
-
-    tables: Mapping[int, list[int]]
-    subsampling: int
-
-    def apply(self, picture: Image.Image) -> Image.Image:
-        """The picture as it is after such a save."""
-        return saved(picture, qtables=dict(self.tables), subsampling=self.subsampling)
 
 
 @dataclass
@@ -54,16 +40,6 @@ def read_saves(pictures: Pictures) -> Saves:
     return found
 
 
-def read_save(encoded: bytes) -> Save | None:
-    """The last save of a file, None where it is no JPEG."""
-    with Image.open(io.BytesIO(encoded)) as image:
-        tables = getattr(image, "quantization", None)
-        layers = getattr(image, "layer", None)
-    if not tables or not layers:
-        return None
-    return Save(tables, _SUBSAMPLING.get(tuple(layers[0][1:3]), 0))
-
-
 def render(view: str, index: int, encoded: bytes, pictures: Pictures, saves: Saves) -> Image.Image:
     """One picture in one view; what is drawn at random depends on the picture alone."""
     picture = decode(encoded)
@@ -82,10 +58,3 @@ def last_saves(view: str, picture: Image.Image) -> Image.Image:
         return saved(picture, quality=90)
     half = max(1, picture.width // 2), max(1, picture.height // 2)
     return saved(saved(picture, quality=75).resize(half, Image.Resampling.LANCZOS), quality=85)
-
-
-def saved(picture: Image.Image, **options: object) -> Image.Image:
-    """The picture after a save as JPEG with Pillow's options."""
-    encoded = io.BytesIO()
-    picture.save(encoded, "JPEG", **options)
-    return Image.open(encoded).convert("RGB")

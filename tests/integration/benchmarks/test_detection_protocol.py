@@ -9,8 +9,9 @@ import pytest
 from benchmarks.detection import __main__ as command
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.systems import System
-from benchmarks.detection.views import MATCHED, VIEWS
+from benchmarks.detection.views import VIEWS
 from forgery.config import TrainingOptions
+from forgery.histories import MATCHED
 from forgery.recipes.blocks import BlocksRecipe
 
 OPTIONS = TrainingOptions(epochs=1, batch_size=16)

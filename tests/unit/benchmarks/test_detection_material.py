@@ -10,7 +10,8 @@ from skimage import data
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import at_common_threshold, within_picture
-from benchmarks.detection.views import HARMONISED, MATCHED, RAW, SHARED, Saves, last_saves, read_save
+from benchmarks.detection.views import HARMONISED, RAW, SHARED, Saves, last_saves
+from forgery.histories import MATCHED
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,6 @@ def png(mask: np.ndarray) -> bytes:
     encoded = io.BytesIO()
     Image.fromarray(mask).save(encoded, "PNG")
     return encoded.getvalue()
-
-
-def test_a_save_read_from_a_file_is_the_save_it_went_through(photograph: Image.Image) -> None:
-    encoded = io.BytesIO()
-    photograph.save(encoded, "JPEG", quality=63, subsampling="4:4:4")
-    save = read_save(encoded.getvalue())
-    assert save is not None
-    again = save.apply(photograph)
-    assert np.array_equal(np.asarray(again), np.asarray(Image.open(encoded)))
-
-
-def test_a_file_that_is_no_jpeg_has_no_save(photograph: Image.Image) -> None:
-    assert read_save(png(np.asarray(photograph))) is None
 
 
 def test_saves_come_from_other_folds_alone() -> None:
