@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import ClassLabel, Picture, Split, read_info
+from forgery.dataset.manifest import ROW_CONFIG, ClassLabel, Picture, Split, read_info
 from forgery.dataset.shards import ShardWriter, read_with_masks
 from forgery.errors import ForgeryError, StorageError
 from forgery.parallel import in_order
@@ -67,7 +67,7 @@ class EvidenceInfo(BaseModel):
 class EvidenceRow(BaseModel):
     """One map: its picture, which copy of it, and where the map lies."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ROW_CONFIG
 
     digest: str
     variant: str

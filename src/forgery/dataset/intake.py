@@ -3,7 +3,7 @@
 import hashlib
 import io
 import struct
-from collections.abc import Iterator
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from forgery.dataset.groups import Groups
 from forgery.dataset.labels import Labelled
-from forgery.dataset.manifest import ClassLabel, Reject
+from forgery.dataset.manifest import ROW_CONFIG, ClassLabel, Reject
 from forgery.dataset.sources import Source
 from forgery.errors import PictureRejected
 from forgery.picture import Limits, decode, read_header
@@ -24,6 +24,8 @@ _LENGTHS: Final = struct.Struct(">III")
 
 class Facts(BaseModel):
     """What is known of an accepted file, as it is spooled."""
+
+    model_config = ROW_CONFIG
 
     name: str
     format: str
@@ -91,10 +93,10 @@ def _examine_mask(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What stays in memory of an accepted file: a few hundred bytes, whatever the size of the picture."""
+    """What stays in memory of an accepted file, whatever its size; `group` is None for a picture that is its own."""
 
     label: ClassLabel
-    group: str
+    group: str | None
     offset: int
 
 
@@ -116,10 +118,13 @@ class Intake:
             return
         if examined.mask_reject is not None:
             self.rejects.append(examined.mask_reject)
-        group = examined.labelled.group or f"picture-{examined.digest.hex()[:16]}"
+        group = examined.labelled.group
         if (first := self._drafts.get(examined.digest)) is not None:
             self._repeated(first, examined)
-            self._groups.join(first.group, group)
+            if first.group is None:
+                self._drafts[examined.digest] = Draft(first.label, group, first.offset)
+            elif group is not None:
+                self._groups.join(first.group, group)
             return
         offset = self._spool.seek(0, io.SEEK_END)
         parts = examined.facts.model_dump_json().encode(), examined.encoded, examined.mask
@@ -137,8 +142,8 @@ class Intake:
             reject = Reject(name=examined.facts.name, reason="conflict", message=message)
         self.rejects.append(reject)
 
-    def finish(self) -> list[tuple[bytes, Draft]]:
-        """Digests and drafts in order of digest, each with its final group.
+    def finish(self) -> list[bytes]:
+        """Digests of the accepted files, in order.
 
         A picture under both labels is in neither class: all its copies are rejects.
         """
@@ -147,27 +152,20 @@ class Intake:
             message = f"the same bytes are labelled {draft.label} here, and otherwise elsewhere"
             self.rejects.append(Reject(name=self.read(draft)[0].name, reason="conflict", message=message))
         self.rejects.sort(key=lambda each: (each.name, each.reason))
-        return [
-            (digest, Draft(draft.label, self._groups.find(draft.group), draft.offset))
-            for digest, draft in sorted(self._drafts.items(), key=lambda each: each[0])
-        ]
+        return sorted(self._drafts)
+
+    def draft(self, digest: bytes) -> Draft:
+        """What is in memory of an accepted file; its group is final once all files were added."""
+        draft = self._drafts[digest]
+        return draft if draft.group is None else Draft(draft.label, self._groups.find(draft.group), draft.offset)
 
     def read(self, draft: Draft) -> tuple[Facts, bytes, bytes]:
         """Facts, picture and mask (empty where there is none) back from the spool."""
         self._spool.seek(draft.offset)
-        facts, encoded, mask = (self._spool.read(length) for length in _LENGTHS.unpack(self._spool.read(12)))
+        facts, encoded, mask = (self._spool.read(length) for length in _LENGTHS.unpack(self._spool.read(_LENGTHS.size)))
         return Facts.model_validate_json(facts), encoded, mask
 
 
 def open_spool(folder: Path) -> IO[bytes]:
     """A file without a name in `folder`: it is gone with the process, however that ends."""
-    import tempfile
-
     return tempfile.TemporaryFile(dir=folder)
-
-
-def rejected_reasons(rejects: list[Reject]) -> Iterator[tuple[str, int]]:
-    """Reasons with their counts, the most frequent first."""
-    from collections import Counter
-
-    yield from Counter(reject.reason for reject in rejects).most_common()

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ClassLabel = Literal["authentic", "forged"]
+# Rows are read by the million and nearly every text is another: caching them would only fill memory.
+ROW_CONFIG = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
 
 
 class Picture(BaseModel):
@@ -25,7 +27,7 @@ class Picture(BaseModel):
     between splits; `shard` is the file name below `shards/`, `member` the name inside it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ROW_CONFIG
 
     digest: str
     label: ClassLabel
@@ -45,7 +47,7 @@ class Picture(BaseModel):
 class Reject(BaseModel):
     """One file that was not accepted, with the reason's code and sentence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ROW_CONFIG
 
     name: str
     reason: str

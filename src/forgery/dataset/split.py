@@ -1,16 +1,20 @@
 """Train, validation and test by source group: seeded, stratified, no group in two splits."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Final, TypeVar
 
 import numpy as np
 
-from forgery.dataset.manifest import SPLITS, Split
+from forgery.dataset.manifest import SPLITS, ClassLabel, Split
 from forgery.errors import InvalidConfig
 
 # Reserved first to last, when there are too few groups for all: no training without train, no proof without test.
 _COVER_ORDER: Final[tuple[Split, ...]] = ("train", "test", "validation")
+
+# Names for people or digests: whatever can be sorted.
+Group = TypeVar("Group", str, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,26 @@ class GroupSize:
         return self.authentic + self.forged
 
 
+_EMPTY: Final = GroupSize(0, 0)
+
+
+@cache
+def _one_more(size: GroupSize, label: ClassLabel) -> GroupSize:
+    """Cached, since most groups of a large data set are of few sizes."""
+    return GroupSize(size.authentic + (label == "authentic"), size.forged + (label == "forged"))
+
+
+def group_sizes(pictures: Iterable[tuple[Group, ClassLabel]]) -> dict[Group, GroupSize]:
+    """Sizes of the groups of pictures given as group and label."""
+    sizes: dict[Group, GroupSize] = {}
+    for group, label in pictures:
+        sizes[group] = _one_more(sizes.get(group, _EMPTY), label)
+    return sizes
+
+
 def assign_splits(
-    groups: Mapping[str, GroupSize], validation_fraction: float, test_fraction: float, seed: int
-) -> dict[str, Split]:
+    groups: Mapping[Group, GroupSize], validation_fraction: float, test_fraction: float, seed: int
+) -> dict[Group, Split]:
     """Give every group a split.
 
     Each split gets both classes whenever the groups allow it; beyond that the class counts come as near to the
@@ -69,7 +90,7 @@ def assign_splits(
     return assigned
 
 
-def shuffled(names: Sequence[str], seed: int) -> list[str]:
+def shuffled(names: Sequence[Group], seed: int) -> list[Group]:
     """The names in an order that depends on the seed alone."""
     return [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
 
@@ -98,14 +119,16 @@ class _Filling:
         )
 
 
-def _cover(order: Sequence[str], groups: Mapping[str, GroupSize], targets: Mapping[Split, float]) -> dict[str, Split]:
+def _cover(
+    order: Sequence[Group], groups: Mapping[Group, GroupSize], targets: Mapping[Split, float]
+) -> dict[Group, Split]:
     """Set aside one group with both classes, or one of each class, for every split there are enough for."""
     mixed = [group for group in order if groups[group].authentic and groups[group].forged]
     single = (
         [group for group in order if not groups[group].forged],
         [group for group in order if not groups[group].authentic],
     )
-    assigned: dict[str, Split] = {}
+    assigned: dict[Group, Split] = {}
     for split in _COVER_ORDER:
         fits = [group for group in mixed if groups[group].total <= targets[split]]
         if split == "train" and mixed:
@@ -124,11 +147,11 @@ def _cover(order: Sequence[str], groups: Mapping[str, GroupSize], targets: Mappi
     return assigned
 
 
-def _smallest(names: Sequence[str], groups: Mapping[str, GroupSize]) -> str:
+def _smallest(names: Sequence[Group], groups: Mapping[Group, GroupSize]) -> Group:
     return min(names, key=lambda each: groups[each].total)
 
 
-def sample_groups(groups: Mapping[str, GroupSize], limit: int, seed: int) -> set[str]:
+def sample_groups(groups: Mapping[Group, GroupSize], limit: int, seed: int) -> set[Group]:
     """Choose whole groups with at most `limit` pictures in all, keeping the balance of the classes.
 
     Where even the smallest groups of a class exceed its share, that class may miss out.

@@ -215,7 +215,7 @@ def test_three_pictures_are_ingested_for_validation_to_judge(folder, picture, tm
         ({"readme.txt": b"hello"}, "none of 1 files can be labelled"),
         (
             {"real/a.jpg": b"x", "fake/b.jpg": b"y"},
-            r"none of 2 pictures is accepted; the first: fake/b\.jpg: this is no",
+            r"none of 2 files is accepted as a picture; the first: fake/b\.jpg: this is no",
         ),
     ],
 )
