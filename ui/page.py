@@ -130,7 +130,7 @@ def _show_examples(examples: Sequence[Example]) -> None:
     st.html(markup.section("Or try one of these") + markup.quiet("Made for this page from free photographs."))
     for column, example in zip(st.columns(len(examples)), examples, strict=True):
         encoded = example.path.read_bytes()
-        column.html(markup.example_figure(data_uri(view(encoded)), example.title))
+        column.html(markup.example_figure(data_uri(view(encoded, upright=True)), example.title))
         chosen = {"example": Chosen(example.path.name, encoded)}
         column.button(example.title, on_click=st.session_state.update, args=(chosen,), width="stretch")
 

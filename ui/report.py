@@ -13,7 +13,7 @@ from ui.cases import Case
 from ui.findings import Finding
 from ui.scale import scale_svg
 from ui.verdict import LIMITS, explain, percent, words
-from ui.views import channels, data_uri, lossless_uri, stretched, view
+from ui.views import channels, data_uri, is_upright, lossless_uri, stretched, view
 
 _FOLDER = Path(__file__).parent
 _NAMES = {"ela": "Error levels, as the model saw them", "heatmap": "Where the model looked", "spectrum": "Spectrum"}
@@ -41,7 +41,8 @@ def render_report(case: Case, found: list[Finding], model_name: str) -> str:
     answer = case.answer
     if answer is None:
         raise ValueError("a case without an answer has no report")
-    picture = view(case.chosen.encoded, answer.pictures.get("heatmap"))
+    heatmap = answer.pictures.get("heatmap")
+    picture = view(case.chosen.encoded, heatmap is not None and is_upright(case.chosen.encoded, heatmap))
     picture.thumbnail((640, 640))
     return _template().render(
         words=words(answer.label),

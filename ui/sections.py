@@ -32,19 +32,22 @@ _ABOUT_SPECTRUM = (
 )
 _PICTURE_AND_WORDS = (8, 5)
 _LABELS = ("forged", "inconclusive", "authentic")
-_Orientation = bytes | None
 
 
 @st.cache_data(scope="session", max_entries=32, show_spinner=False)
-def _picture_address(encoded: bytes, like: _Orientation) -> tuple[str, tuple[int, int]]:
-    picture = view(encoded, like)
+def _picture_address(encoded: bytes, upright: bool) -> tuple[str, tuple[int, int]]:
+    picture = view(encoded, upright)
     return data_uri(picture), picture.size
 
 
 @st.cache_data(scope="session", max_entries=32, show_spinner=False)
-def _closer_look_address(encoded: bytes, quality: int, gain: int, like: _Orientation) -> str:
-    upright = like is not None and is_upright(encoded, like)
+def _closer_look_address(encoded: bytes, quality: int, gain: int, upright: bool) -> str:
     return data_uri(closer_look(encoded, quality, gain, upright))
+
+
+@st.cache_data(scope="session", max_entries=32, show_spinner=False)
+def _lies_upright(encoded: bytes, heatmap: bytes | None) -> bool:
+    return heatmap is not None and is_upright(encoded, heatmap)
 
 
 @st.cache_data(scope="session", max_entries=512, show_spinner=False)
@@ -57,7 +60,7 @@ def show_verdict(case: Case) -> None:
     if case.answer is None:
         _draw(markup.refusal_card(case))
         return
-    address, _ = _picture_address(case.chosen.encoded, None)
+    address, _ = _picture_address(case.chosen.encoded, upright=True)
     _draw(markup.verdict_card(case.chosen.name, case.answer, address))
 
 
@@ -81,14 +84,14 @@ def show_evidence(case: Case, answer: Answer) -> None:
 
 @st.fragment
 def _error_levels(case: Case, answer: Answer) -> None:
-    like = answer.pictures.get("heatmap")
-    address, size = _picture_address(case.chosen.encoded, like)
+    upright = _lies_upright(case.chosen.encoded, answer.pictures.get("heatmap"))
+    address, size = _picture_address(case.chosen.encoded, upright)
     place, beside = st.columns(_PICTURE_AND_WORDS, gap="large")
     with beside:
         st.html(markup.quiet(_ABOUT_ERROR_LEVELS))
         source = st.segmented_control("Show", [_SAW, _LOOK], default=_SAW, key="source", required=True)
         if source == _LOOK:
-            top = _closer_look(case, like)
+            top = _closer_look(case, upright)
         else:
             maps = channels(answer.pictures["ela"])
             top = lossless_uri(stretched(maps[_channel(len(maps))], size))
@@ -104,16 +107,16 @@ def _channel(count: int) -> int:
     return int(st.segmented_control("Channel", list(range(1, count + 1)), default=1, key="channel", required=True)) - 1
 
 
-def _closer_look(case: Case, like: _Orientation) -> str:
+def _closer_look(case: Case, upright: bool) -> str:
     quality = st.slider("JPEG quality of the copy", 50, 99, _QUALITY, key="quality")
     gain = st.slider("Gain", 1, 60, _GAIN, key="gain")
     st.html(markup.viewing_mark())
-    return _closer_look_address(case.chosen.encoded, quality, gain, like)
+    return _closer_look_address(case.chosen.encoded, quality, gain, upright)
 
 
 def _heat_map(case: Case, answer: Answer) -> None:
     heatmap = answer.pictures["heatmap"]
-    address, _ = _picture_address(case.chosen.encoded, heatmap)
+    address, _ = _picture_address(case.chosen.encoded, _lies_upright(case.chosen.encoded, heatmap))
     place, beside = st.columns(_PICTURE_AND_WORDS, gap="large")
     beside.html(markup.quiet(_ABOUT_HEAT_MAP))
     with place:

@@ -4,36 +4,39 @@ import base64
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
-from forgery.picture import decode
+from forgery.picture import Limits, decode
 from forgery.recipes.ela import error_level
 
 # Enough for a large screen, small enough for a phone's connection.
 VIEW_PX = 1280
 _THUMBNAIL_PX = 96
+# Its limits are the endpoint's, which has accepted the file before it comes here.
+_ACCEPTED = Limits(max_bytes=2**31, max_pixels=2**28)
 _QUALITY = 85
 # Of the logarithms of two aspect ratios; rounding to whole pixels moves them less.
 _SAME_ASPECT = 0.05
 
 
-def view(encoded: bytes, like: bytes | None = None) -> Image.Image:
+def view(encoded: bytes, upright: bool) -> Image.Image:
     """The picture for the screen, at most `VIEW_PX` long, RGB.
 
     Args:
         encoded: An accepted file.
-        like: A picture made from it by the endpoint, whose orientation is taken: stored or upright is the recipe's
-            choice, which the page does not know. None keeps the stored orientation.
+        upright: Apply the EXIF orientation, as people expect; beside a map lie as `is_upright` says of the map.
     """
-    picture = decode(encoded)
-    if like is not None and is_upright(encoded, like):
-        picture = decode(encoded, upright=True)
-    return _fitted(picture)
+    return _fitted(_decoded(encoded, upright))
 
 
 def is_upright(encoded: bytes, like: bytes) -> bool:
-    """Whether `like`, a PNG made from the file, had its EXIF orientation applied; False where both are the same."""
-    stored, upright = decode(encoded), decode(encoded, upright=True)
+    """Whether `like`, a PNG that the endpoint made from the file, had its EXIF orientation applied.
+
+    That is the recipe's choice, which the page does not know. False where there is nothing to turn.
+    """
+    if not _asks_to_be_turned(encoded):
+        return False
+    stored, upright = _decoded(encoded, upright=False), _decoded(encoded, upright=True)
     if stored.size == upright.size and _distance(stored, upright) == 0:
         return False
     with Image.open(io.BytesIO(like)) as opened:
@@ -42,6 +45,18 @@ def is_upright(encoded: bytes, like: bytes) -> bool:
     if abs(aspects[0] - aspects[1]) > _SAME_ASPECT:
         return bool(aspects[1] < aspects[0])
     return _distance(upright, shown) < _distance(stored, shown)
+
+
+def _asks_to_be_turned(encoded: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+    except Exception:  # EXIF is a file format of its own, and broken ones break its reader in many ways
+        return False
+
+
+def _decoded(encoded: bytes, upright: bool) -> Image.Image:
+    return decode(encoded, _ACCEPTED, upright=upright and _asks_to_be_turned(encoded))
 
 
 def _distance(left: Image.Image, right: Image.Image) -> float:
@@ -58,7 +73,7 @@ def closer_look(encoded: bytes, quality: int, gain: int, upright: bool = False) 
         gain: Factor on the difference, 1-255.
         upright: Apply the EXIF orientation first.
     """
-    difference = error_level(decode(encoded, upright=upright), quality)
+    difference = error_level(_decoded(encoded, upright), quality)
     amplified = difference.point([min(255, level * gain) for level in range(256)] * 3)
     return _fitted(amplified)
 
@@ -80,7 +95,7 @@ def stretched(evidence: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def thumbnail(encoded: bytes) -> str:
     """A small data URI for tables."""
-    picture = ImageOps.fit(decode(encoded, upright=True), (_THUMBNAIL_PX, _THUMBNAIL_PX))
+    picture = ImageOps.fit(_decoded(encoded, upright=True), (_THUMBNAIL_PX, _THUMBNAIL_PX))
     return data_uri(picture)
 
 

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,18 @@ def test_a_batch_is_downloaded_as_it_is_shown(open_page: OpenPage, site: Any, ke
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
     assert [row["sha256"] for row in rows] == [digest(file.read_bytes()) for file in (*files, Path(__file__))]
     assert "no picture" in rows[-1]["error"]
+
+
+def test_the_report_stands_alone_and_prints_on_one_sheet(open_page: OpenPage, site: Any, tmp_path: Path) -> None:
+    page = open_page()
+    examine(page, forged(site))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (HTML)").click()
+    download.value.save_as(tmp_path / "report.html")
+    page.goto((tmp_path / "report.html").as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Looks forged")
+    expect(page.locator("table")).to_contain_text(digest(forged(site).read_bytes()))
+    assert len(re.findall(rb"/Type /Page\b", page.pdf(prefer_css_page_size=True))) == 1
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(open_page: OpenPage, site: Any, keep_screenshot: Keep) -> None:
