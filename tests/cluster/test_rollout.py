@@ -25,7 +25,7 @@ from forgery.rollout.endpoint import open_endpoint
 from forgery.rollout.kserve import KServeService
 from forgery.rollout.port import Revision
 from forgery.rollout.transaction import deploy, undo
-from forgery.stores import publish
+from forgery.s3 import s3_client, split_uri
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -56,6 +56,7 @@ class Callers:
         self._url = f"{url}/v2/models/forgery/infer"
         encoded = base64.b64encode(picture()).decode()
         self._body = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": [encoded]}]}
+        self._begin = time.monotonic()
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(8)
         self._clock = threading.Thread(target=self._tick, daemon=True)
@@ -82,7 +83,8 @@ class Callers:
             self.answers.append((answer["model_version"], outputs["probability_forged"][0]))
         except Exception as error:
             text = getattr(getattr(error, "response", None), "text", "")
-            self.failures.append(f"{type(error).__name__} {error} {text}")
+            since_s = time.monotonic() - self._begin
+            self.failures.append(f"{since_s:.1f} s: {type(error).__name__} {error} {text}")
 
     @property
     def versions(self) -> set[str]:
@@ -199,12 +201,20 @@ def test_a_bundle_that_cannot_be_loaded_is_taken_back_naming_the_cause(
     failing(place, make_light_bundle("no network"), serving_a, "kserve-container ended with status")
 
 
-def test_another_bundle_under_the_digest_is_taken_back(
-    place: Any, bundles: dict[str, Bundle], serving_a: Revision, monkeypatch: pytest.MonkeyPatch
+def test_another_bundle_under_the_digest_is_refused_by_the_pod(
+    place: Any,
+    bundles: dict[str, Bundle],
+    make_bundle: Callable[..., Bundle],
+    serving_a: Revision,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wrong = publish(bundles["c"], place.bundles)
-    monkeypatch.setattr("forgery.rollout.transaction.publish", lambda bundle, root: wrong)
-    failing(place, bundles["b"], serving_a, f"holds the bundle {bundles['c'].digest}")
+    wanted, other = make_bundle(bias=3.0, seed=3), bundles["c"]
+    bucket, prefix = split_uri(f"{place.bundles}/{wanted.digest}")
+    for path in other.path.rglob("*"):
+        if path.is_file():
+            s3_client().fput_object(bucket, f"{prefix}/{path.relative_to(other.path).as_posix()}", str(path))
+    monkeypatch.setattr("forgery.rollout.transaction.publish", lambda bundle, root: f"{root}/{bundle.digest}")
+    failing(place, wanted, serving_a, f"holds the bundle {other.digest}")
 
 
 def test_of_two_deploys_at_once_one_wins_and_the_other_says_who(
