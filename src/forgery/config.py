@@ -96,7 +96,9 @@ class RunConfig(Options):
     )
     recipe: str = Field(ElaRecipe().name, description="Canonical name of the evidence recipe.")
     variants: list[str] = Field(
-        [], description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85."
+        [],
+        description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; "
+        "matched: give both classes the same saves first, so that file history cannot be learnt.",
     )
     backbone: Literal["cnn", "mobilenet_v2", "efficientnet", "xception", "blocks"] = Field(
         "cnn", description="The network."

@@ -32,6 +32,7 @@ from forgery.cores import available_cores
 from forgery.dataset.manifest import ROW_CONFIG, ClassLabel, Picture, Split, read_info
 from forgery.dataset.shards import ShardWriter, read_with_masks
 from forgery.errors import ForgeryError, StorageError
+from forgery.histories import MATCHED, Save, matched, read_forged_saves
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED
 from forgery.progress import track
@@ -179,7 +180,8 @@ def build_evidence(
         image_set: What ingest wrote.
         out: The evidence set's folder; it appears whole or not at all.
         recipe: Fixes every pixel of the maps.
-        variants: Further copies of the training pictures, e.g. `q85`, `x50`, `x50q85`.
+        variants: Further copies of the training pictures, e.g. `q85`, `x50`, `x50q85`; `matched` gives the pictures of
+            both splits one file history first (`forgery.histories`), instead of copying them once more.
         shard_mb: Size of a shard in megabytes.
         workers: Processes; by default one per available core.
 
@@ -187,7 +189,8 @@ def build_evidence(
         InvalidConfig: A variant is of no known form.
         StorageError: The image set is damaged, or the disk is full.
     """
-    copies = parse_variants(variants)
+    copies = parse_variants([name for name in variants if name != MATCHED])
+    saves = read_forged_saves(image_set) if MATCHED in variants else None
     info = read_info(image_set)
     per_split: dict[Split, tuple[Variant, ...]] = {"train": copies, "validation": ()}
     counts = {
@@ -198,7 +201,7 @@ def build_evidence(
     summary = EvidenceInfo(
         recipe=recipe.name,
         dataset_digest=info.digest,
-        variants=[ORIGINAL, *(copy.name for copy in copies)],
+        variants=[ORIGINAL, *(copy.name for copy in copies)] + [MATCHED] * (saves is not None),
         counts=counts,
         maps=maps,
         map_bytes=maps * math.prod(stored_shape(recipe)),
@@ -207,15 +210,17 @@ def build_evidence(
     pictures = sum(sum(info.counts[split].values()) for split in EVIDENCE_SPLITS)
     workers = workers or (available_cores() if pictures > _FEW_PICTURES else 1)
     with whole_folder(out, INFO_FILE, summary.map_bytes) as folder:
-        computed = _compute(_work(image_set, per_split), recipe, workers)
+        computed = _compute(_work(image_set, per_split, saves), recipe, workers)
         _write(folder, track(computed, pictures, "computing evidence"), summary.variants, shard_mb)
         (folder / INFO_FILE).write_text(summary.model_dump_json(indent=2) + "\n")
     return summary
 
 
-def _work(image_set: Path, variants: dict[Split, tuple[Variant, ...]]) -> Iterator[_Work]:
+def _work(image_set: Path, variants: dict[Split, tuple[Variant, ...]], saves: Sequence[Save] | None) -> Iterator[_Work]:
     for split, copies in variants.items():
         for picture, encoded, mask in read_with_masks(image_set, (split,)):
+            if saves is not None:
+                encoded = matched(encoded, picture.digest, picture.label, saves, UNLIMITED)
             yield _Work(picture, encoded, mask, copies)
 
 

@@ -14,12 +14,23 @@ from forgery.dataset.ingest import ingest
 from forgery.dataset.manifest import read_info, read_pictures
 from forgery.dataset.shards import read_encoded, read_members
 from forgery.errors import InvalidConfig, StorageError
-from forgery.evidence import build_evidence, decode_map, encode_map, read_evidence_info, read_index
+from forgery.evidence import (
+    MASK_UNKNOWN,
+    build_evidence,
+    decode_map,
+    encode_map,
+    read_evidence_info,
+    read_index,
+    stored_shape,
+)
+from forgery.histories import MATCHED, matched, read_forged_saves
 from forgery.recipes import evidence
+from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
 from forgery.variants import Variant
 
 RECIPE = ElaRecipe(size_px=16)
+DEMO_PICTURES = 20
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +166,38 @@ def test_a_picture_damaged_since_ingest_is_named(workers: int, image_set: Path, 
     with pytest.raises(StorageError, match=f"picture {first.digest} of the image set is damaged"):
         build_evidence(damaged, tmp_path / "out", RECIPE, workers=workers)
     assert not (tmp_path / "out").exists()
+
+
+def test_matched_pictures_all_have_the_last_save(image_set: Path, tmp_path: Path) -> None:
+    build_evidence(image_set, tmp_path / "matched", RECIPE, [MATCHED, "q50"])
+    info = read_evidence_info(tmp_path / "matched")
+    assert info.variants == ["original", "q50", MATCHED]
+    pictures = {row.digest: (row.label, encoded) for row, encoded in read_encoded(image_set, ("train", "validation"))}
+    saves = read_forged_saves(image_set)
+    rows = [row for split in ("train", "validation") for row in read_index(tmp_path / "matched", split)]
+    assert Counter(row.variant for row in rows if row.split == "train")["q50"] > 0
+    written = maps(tmp_path / "matched")
+    for row in rows:
+        if row.variant == "original":
+            label, encoded = pictures[row.digest]
+            expected = evidence(matched(encoded, row.digest, label, saves), RECIPE)
+            assert np.array_equal(decode_map(written[row.digest, row.variant], RECIPE.shape), expected)
+
+
+def test_dense_recipes_keep_masks_beside_their_maps(tmp_path: Path) -> None:
+    ingest(f"demo:{DEMO_PICTURES}", tmp_path / "images", DataOptions(), 0)
+    recipe = BlocksRecipe(qualities=(75,), cells=8, matches=False)
+    info = build_evidence(tmp_path / "images", tmp_path / "set", recipe)
+    assert info.masks
+    with_mask = {row.digest: row for row in read_pictures(tmp_path / "images") if row.mask_member}
+    written = maps(tmp_path / "set")
+    rows = [row for split in ("train", "validation") for row in read_index(tmp_path / "set", split)]
+    for row in rows:
+        channel = decode_map(written[row.digest, "original"], stored_shape(recipe))[:, :, -1]
+        if row.label == "authentic":
+            assert not channel.any()
+        elif row.digest in with_mask:
+            assert 0 < channel.max() < MASK_UNKNOWN
+        else:
+            assert (channel == MASK_UNKNOWN).all()
+    assert any(row.digest in with_mask for row in rows)
