@@ -2,6 +2,8 @@
 
     python -m benchmarks.detection FOLDER --out OUT [--systems blocks ela-cnn] [--folds 0 1 2 3 4] [--weights FILE]
 
+With --page FILE the tables are also written into that page, between its two `tables` comments.
+
 OUT keeps evidence, networks and answers: a run that was stopped goes on from there, and further systems or folds join
 those that are there. `OUT/results.json` and `OUT/results.md` are written anew from all of them after each fold.
 """
@@ -16,7 +18,7 @@ from benchmarks.detection.baselines import BASELINES, baseline_verdicts
 from benchmarks.detection.measure import view_figures
 from benchmarks.detection.pictures import FOLDS
 from benchmarks.detection.protocol import Protocol, pooled
-from benchmarks.detection.report import Results, SystemResult, markdown, system_result
+from benchmarks.detection.report import Results, SystemResult, markdown, system_result, with_tables
 from benchmarks.detection.systems import SYSTEMS, System
 from benchmarks.detection.views import RAW, VIEWS
 from forgery.dataset.manifest import read_info
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder that keeps what is computed")
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS), help="default: all")
     parser.add_argument("--folds", nargs="*", type=int, choices=range(FOLDS), default=list(range(FOLDS)))
+    parser.add_argument("--page", type=Path, help="a Markdown page, e.g. docs/detection.md")
     parser.add_argument("--weights", default="", help="start weights of pretrained systems")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -42,18 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logger.info("%s, fold %d", name, fold)
             protocol.verdicts(SYSTEMS[name], fold)
             write_report(protocol)
-    write_report(protocol)
+    page = write_report(protocol)
+    if chosen.page:
+        chosen.page.write_text(with_tables(chosen.page.read_text(), page))
     return 0
 
 
-def write_report(protocol: Protocol) -> None:
-    """Figures of every system over the folds it was run on."""
+def write_report(protocol: Protocol) -> str:
+    """Figures of every system over the folds it was run on, in both files; returns the Markdown."""
     systems = {name: _result(protocol, system) for name, system in SYSTEMS.items() if _folds(protocol, system)}
     everything = list(range(FOLDS))
     baselines = {name: _baseline(protocol, name, everything) for name in BASELINES}
     results = Results(dataset_digest=read_info(protocol.pictures.image_set).digest, systems={**systems, **baselines})
     (protocol.out / "results.json").write_text(results.model_dump_json(indent=2) + "\n")
-    (protocol.out / "results.md").write_text(markdown(results))
+    page = markdown(results)
+    (protocol.out / "results.md").write_text(page)
+    return page
 
 
 def _folds(protocol: Protocol, system: System) -> list[int]:

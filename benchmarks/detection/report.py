@@ -42,6 +42,22 @@ def system_result(system: System, folds: Sequence[int], views: Mapping[str, View
     )
 
 
+BEGIN, END = "<!-- tables: written by benchmarks.detection -->", "<!-- /tables -->"
+
+
+def with_tables(page: str, tables: str) -> str:
+    """The page with the text between its two comments replaced.
+
+    Raises:
+        ValueError: It lacks them.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{tables.strip()}\n\n{END}{after}"
+
+
 def markdown(results: Results) -> str:
     """One table for each view, a row for each system and baseline."""
     lines = [

@@ -10,6 +10,7 @@ from skimage import data
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import at_common_threshold, within_picture
+from benchmarks.detection.report import BEGIN, END, with_tables
 from benchmarks.detection.views import HARMONISED, RAW, SHARED, Saves, last_saves
 from forgery.histories import MATCHED
 
@@ -96,3 +97,10 @@ def test_the_threshold_becomes_one_half() -> None:
     assert found[0] < 0.5
     assert found[1] == pytest.approx(0.5)
     assert 0.5 < found[2] < found[3] < 1
+
+
+def test_tables_replace_what_stood_between_their_comments() -> None:
+    page = f"# Title\n\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_tables(page, "new\n") == f"# Title\n\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    with pytest.raises(ValueError, match="needs the lines"):
+        with_tables("# Title\n", "new")
