@@ -162,7 +162,8 @@ def keep_screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
         content = page.screenshot(animations="disabled")
         if len(content) > LARGEST_SCREENSHOT_BYTES:
             with Image.open(io.BytesIO(content)) as seen:
-                small, file = seen.convert("RGB").quantize(256), io.BytesIO()
+                small = seen.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2)
+            file = io.BytesIO()
             small.save(file, "PNG", optimize=True)
             content = file.getvalue()
         (folder / f"ui-{name}.png").write_bytes(content)
