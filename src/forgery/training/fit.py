@@ -172,12 +172,12 @@ class _Recorder:
 
 def set_trainable(network: keras.Model, layers: int | None) -> None:
     """Let the last `layers` of the backbone learn, all with None; a frozen batch norm stays frozen."""
-    backbone = network.get_layer(BACKBONE_LAYER)
     frozen_norm = has_frozen_norm(network)
-    backbone.trainable = True
-    learning = len(backbone.layers) if layers is None else layers
-    for layer in backbone.layers[: len(backbone.layers) - learning]:
-        layer.trainable = False
+    inner = network.get_layer(BACKBONE_LAYER).layers
+    frozen = 0 if layers is None else len(inner) - layers
+    # Setting the backbone's own flag does not reach layers that were frozen one by one.
+    for position, layer in enumerate(inner):
+        layer.trainable = position >= frozen
     if frozen_norm:
         freeze_norm(network)
 

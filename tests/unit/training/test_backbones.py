@@ -3,11 +3,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from forgery.config import TrainingOptions
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe, parse_recipe
 from forgery.training.backbones import BACKBONES, build_network, has_frozen_norm
-from forgery.training.fit import Phase, set_trainable
+from forgery.training.fit import Phase, fit, set_trainable
 
 
 def recipe(size_px: int, channels: int = 3) -> Recipe:
@@ -57,6 +59,27 @@ def test_frozen_norm_stays_frozen_in_every_phase(phase: Phase, learning: int) ->
     assert not any(layer.trainable for layer in layers if isinstance(layer, keras.layers.BatchNormalization))
     assert sum(bool(layer.trainable_variables) for layer in layers) == learning
     assert network.get_layer("logit_map").trainable
+
+
+def test_fine_tuning_moves_the_last_layers_and_no_others() -> None:
+    network = build_network("cnn", recipe(32), frozen_norm=True)
+    maps = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    batches = tf.data.Dataset.from_tensors((maps, np.arange(8)[:, None] % 2))
+    layers = network.get_layer("backbone").layers
+
+    def moved(phase: Phase) -> list[int]:
+        before = [layer.get_weights() for layer in layers]
+        options = TrainingOptions(patience=5)
+        fit(network, batches, batches, [phase], options, None)
+        return [
+            at
+            for at, (layer, weights) in enumerate(zip(layers, before, strict=True))
+            if any((now != then).any() for now, then in zip(layer.get_weights(), weights, strict=True))
+        ]
+
+    kernels = [at for at, layer in enumerate(layers) if isinstance(layer, keras.layers.Conv2D)]
+    assert moved(Phase("head", 2, 1e-2, 0)) == []
+    assert moved(Phase("fine-tuning", 3, 1e-2, 8)) == kernels[-2:]
 
 
 def test_training_moves_no_statistic_of_a_frozen_norm() -> None:
