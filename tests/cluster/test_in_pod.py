@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,18 +87,23 @@ def step_pod(place: Any) -> dict[str, Any]:
     }
 
 
+def ended(namespace: str, timeout_s: float = 300) -> str:
+    deadline, phase = time.monotonic() + timeout_s, ""
+    while phase not in ("Succeeded", "Failed") and time.monotonic() < deadline:
+        time.sleep(1)
+        phase = kubectl("get", "pod", "step", "--namespace", namespace, "-o", "jsonpath={.status.phase}")
+    return phase
+
+
 def test_a_step_in_a_pod_rolls_back(
     place: Any, runs: str, put: Callable[..., Revision], make_bundle: Callable[..., Bundle]
 ) -> None:
     first = put(make_bundle(bias=0.0, seed=0), "a")
     put(make_bundle(bias=2.0, seed=2), "c")
     kubectl("apply", "--namespace", runs, "-f", "-", data=json.dumps(step_pod(place)))
-    wait = ["wait", "--namespace", runs, "pod/step", "--timeout=300s", "--for"]
-    done = subprocess.run(
-        ["kubectl", *wait, "jsonpath={.status.phase}=Succeeded"], capture_output=True, text=True, check=False
-    )
+    phase = ended(runs)
     log = kubectl("logs", "--namespace", runs, "step")
-    assert done.returncode == 0, log
+    assert phase == "Succeeded", log
     newest = place.service().history()[-1]
     assert (newest.reason, newest.run_id, newest.storage_uri) == ("rollback", "in-a-pod", first.storage_uri)
     assert first.model_version in log
