@@ -1,6 +1,7 @@
 """Every overlay passes a server-side dry run: schemas, admission and KServe's own webhooks."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,16 @@ pytestmark = pytest.mark.cluster
 OVERLAYS = sorted((Path(__file__).parents[2] / "manifests/overlays").iterdir())
 
 
-@pytest.fixture
-def namespaces(cluster: None) -> None:
+@pytest.fixture(scope="module")
+def namespaces(cluster: None) -> Iterator[None]:
     """A dry run looks for namespaces that a real one would have made."""
+    made = []
     for name in ("forgery", "kubeflow"):
-        subprocess.run(["kubectl", "create", "namespace", name], capture_output=True, check=False)
+        done = subprocess.run(["kubectl", "create", "namespace", name], capture_output=True, check=False)
+        made += [name] if done.returncode == 0 else []
+    yield
+    for name in made:
+        subprocess.run(["kubectl", "delete", "namespace", name, "--wait=false"], capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
