@@ -88,7 +88,10 @@ def graph(
     pipeline: Annotated[str, typer.Argument(help="Name of a compiled pipeline.")] = "training",
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As Mermaid source, for a page.")] = False,
 ) -> None:
-    """Draw a pipeline's steps and what flows between them, from its compiled YAML."""
+    """Draw a pipeline's steps and what flows between them, from its compiled YAML.
+
+    Example: forgery graph training --mermaid
+    """
     from pipelines.compile import COMPILED
     from pipelines.graph import read_graph
 

@@ -31,7 +31,10 @@ def history(
 
 @app.command()
 def status(service: Service = None) -> None:
-    """Say which model is asked for, and which revision that is."""
+    """Say which model is asked for, and which revision that is.
+
+    Example: forgery rollout status --service kserve:forgery/forgery
+    """
     from cli.revisions import chosen_service, print_status
 
     print_status(chosen_service(service))
