@@ -66,6 +66,8 @@ class Backend:
     behind_ui: bool = False  # the UI passes on the paths of the generated client alone
     login_page: bool = False
     url: str = ""
+    # The real server's names are unique in its database, however many ask at once.
+    transaction: Any = field(default_factory=threading.Lock, repr=False)
 
     def answer(self, operation: Operation, path: dict[str, str], query: dict[str, str], body: Any) -> Any:
         if unknown := set(query) - operation.query:
@@ -76,7 +78,8 @@ class Backend:
         arguments: dict[str, Any] = {**path, **query}
         if operation.body:
             arguments["body"] = read(operation.body, body)
-        return write(call(**arguments))
+        with self.transaction:
+            return write(call(**arguments))
 
     # -- what the client's operations do -------------------------------------------------------------------------
 
