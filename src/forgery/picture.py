@@ -12,6 +12,9 @@ from forgery.errors import PictureRejected
 
 # The limits below are stricter than Pillow's warning threshold, so its warning says nothing new.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# By default Pillow hands the pixels of each image back to the system, only to ask for as many for the next one. Keeping
+# some blocks (16 MB, as far as they are used) makes error levels of a 1024x1024 JPEG a sixth faster; fewer do not.
+Image.core.set_blocks_max(6)  # type: ignore[attr-defined]
 
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 # Phones write MPO: a JPEG whose first frame is the picture and whose others are previews or depth.
