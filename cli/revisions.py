@@ -1,5 +1,6 @@
 """Revisions of the service as tables, and the way back to one."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +10,12 @@ from rich.table import Table
 
 from cli.home import Home
 from cli.quiet import load_tensorflow
+from forgery.errors import ServiceUnavailable
 from forgery.rollout.port import InferenceServices, Revision
 from forgery.rollout.service import open_service
 from forgery.steps.deploy import SERVED_WITHIN_S, check_bundle, record_champion, rollback
+
+_WATCH_EVERY_S = 1.0
 
 
 def chosen_service(text: str | None) -> InferenceServices:
@@ -37,21 +41,41 @@ def print_history(service: InferenceServices, as_json: bool) -> None:
 def _cells(revision: Revision) -> tuple[str, ...]:
     f1 = "" if revision.f1 is None else f"{revision.f1:.3f}"
     note = revision.message if revision.outcome == "failed" else ""
-    time = datetime.fromisoformat(revision.created_at).strftime("%Y-%m-%d %H:%M:%S")
-    return revision.model_version[:12], f1, revision.reason, revision.outcome, time, note
+    created = datetime.fromisoformat(revision.created_at).strftime("%Y-%m-%d %H:%M:%S")
+    return revision.model_version[:12], f1, revision.reason, revision.outcome, created, note
 
 
 def print_status(service: InferenceServices) -> None:
     """Print what the service asks for, and the revision that brought it."""
+    print(status_text(service))
+
+
+def status_text(service: InferenceServices) -> str:
+    """A line each for service, storageUri, and revision and model where the history has them."""
     state = service.read()
-    console = Console()
-    console.print(f"service    {service.describe()}", highlight=False)
-    console.print(f"storageUri {state.storage_uri or 'none yet'}", highlight=False, soft_wrap=True)
+    lines = [f"service    {service.describe()}", f"storageUri {state.storage_uri or 'none yet'}"]
     served = [each for each in service.history() if each.storage_uri == state.storage_uri]
     if served:
         newest = served[-1]
-        console.print(f"revision   {newest.number} ({newest.reason}, {newest.outcome}, {newest.created_at})")
-        console.print(f"model      {newest.model_version}", highlight=False)
+        lines.append(f"revision   {newest.number} ({newest.reason}, {newest.outcome}, {newest.created_at})")
+        lines.append(f"model      {newest.model_version}")
+    elif state.storage_uri is not None:
+        lines.append("revision   not recorded yet: a rollout is under way")
+    return "\n".join(lines)
+
+
+def watch_status(service: InferenceServices) -> None:
+    """Print the status, and again whenever it changes, until interrupted; an API that is away is said once."""
+    said = ""
+    while True:
+        try:
+            text = status_text(service)
+        except ServiceUnavailable as error:
+            text = f"no answer: {error}"
+        if text != said:
+            print(f"{datetime.now(UTC):%H:%M:%S}\n{text}", flush=True)
+            said = text
+        time.sleep(_WATCH_EVERY_S)
 
 
 def roll_back(service: InferenceServices, home: Home, to: int | None, timeout_s: float = SERVED_WITHIN_S) -> Revision:

@@ -30,14 +30,38 @@ def history(
 
 
 @app.command()
-def status(service: Service = None) -> None:
+def status(
+    service: Service = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Print every change until Ctrl-C.")] = False,
+) -> None:
     """Say which model is asked for, and which revision that is.
 
-    Example: forgery rollout status --service kserve:forgery/forgery
+    Example: forgery rollout status --service kserve:forgery/forgery --watch
     """
-    from cli.revisions import chosen_service, print_status
+    from cli.revisions import chosen_service, print_status, watch_status
 
-    print_status(chosen_service(service))
+    (watch_status if watch else print_status)(chosen_service(service))
+
+
+@app.command()
+def canary(
+    step: Annotated[str, typer.Argument(metavar="PERCENT|promote|abort", help="Share of the newest revision.")],
+    service: Service = None,
+) -> None:
+    """Send a share of the requests to the newest revision, then all of them, or none; in Knative mode only.
+
+    For example:
+
+      forgery rollout canary 10 --service kserve:forgery/forgery
+
+      forgery rollout canary promote --service kserve:forgery/forgery
+
+      forgery rollout canary abort --service kserve:forgery/forgery
+    """
+    from cli.canary import take_step
+    from cli.revisions import chosen_service
+
+    typer.echo(take_step(chosen_service(service), step))
 
 
 @app.command()
