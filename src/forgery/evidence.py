@@ -1,22 +1,14 @@
 """The ELA step: from an image set to its evidence maps, lossless, in shards, on every core.
 
-<evidence set>/
-  evidence.json     EvidenceInfo: recipe, data set, variants, counts
-  index.jsonl       one EvidenceRow per map
-  shards/*.tar      members <digest>.<variant>.png, see `encode_map`
-
-With a dense recipe a map has one more channel, the mask: see `mask_channel`.
-
+It writes what `forgery.evidence_set` describes, whose names are those of this module too.
 The test split is not here: evaluation computes it anew with the recipe of each model it compares.
 """
 
 import contextlib
-import io
 import itertools
 import math
 import multiprocessing
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,133 +17,53 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
-from pydantic import BaseModel, ConfigDict
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import ROW_CONFIG, ClassLabel, Picture, Split, read_info
+from forgery.dataset.manifest import Picture, Split, read_info
 from forgery.dataset.shards import ShardWriter, read_with_masks
 from forgery.errors import ForgeryError, StorageError
+from forgery.evidence_set import (
+    EVIDENCE_SPLITS,
+    INDEX_FILE,
+    INFO_FILE,
+    MASK_UNKNOWN,
+    EvidenceInfo,
+    EvidenceRow,
+    decode_map,
+    encode_map,
+    mask_channel,
+    read_evidence_info,
+    read_index,
+    stored_shape,
+)
 from forgery.histories import MATCHED, Save, matched, read_forged_saves
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED
 from forgery.progress import track
-from forgery.recipes import Evidence, Recipe, evidence, parse_recipe
+from forgery.recipes import Recipe, evidence, parse_recipe
 from forgery.variants import ORIGINAL, Variant, parse_variants
 from forgery.writing import whole_folder
 
-INFO_FILE: Final = "evidence.json"
-INDEX_FILE: Final = "index.jsonl"
-MASK_UNKNOWN: Final = 255
-_ORIENTATION: Final = 0x0112  # of EXIF
-EVIDENCE_SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
+__all__ = [
+    "EVIDENCE_SPLITS",
+    "INDEX_FILE",
+    "INFO_FILE",
+    "MASK_UNKNOWN",
+    "EvidenceInfo",
+    "EvidenceRow",
+    "build_evidence",
+    "decode_map",
+    "encode_map",
+    "mask_channel",
+    "read_evidence_info",
+    "read_index",
+    "stored_shape",
+]
+
 # Starting workers costs as much as some hundred small maps.
 _FEW_PICTURES: Final = 64
 # Few enough that no core waits long for the last ones, enough to make the way to a worker cheap.
 _CHUNK_PICTURES: Final = 8
-
-
-class EvidenceInfo(BaseModel):
-    """Summary of an evidence set; `map_bytes` is the size of all maps decoded, `masks` whether they hold masks."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    recipe: str
-    dataset_digest: str
-    variants: list[str]
-    counts: dict[str, dict[str, int]]  # split -> label -> maps
-    maps: int
-    map_bytes: int
-    masks: bool = False
-
-
-class EvidenceRow(BaseModel):
-    """One map: its picture, which copy of it, and where the map lies."""
-
-    model_config = ROW_CONFIG
-
-    digest: str
-    variant: str
-    label: ClassLabel
-    group: str
-    split: Split
-    shard: str
-    member: str
-
-
-def read_evidence_info(folder: Path) -> EvidenceInfo:
-    """The summary of the evidence set in `folder`."""
-    return EvidenceInfo.model_validate_json((folder / INFO_FILE).read_bytes())
-
-
-def read_index(folder: Path, split: Split) -> Iterator[EvidenceRow]:
-    """Rows of one split, in the order of its shards and their members, one at a time."""
-    with (folder / INDEX_FILE).open() as lines:
-        for line in lines:
-            row = EvidenceRow.model_validate_json(line)
-            if row.split == split:
-                yield row
-
-
-def encode_map(evidence_map: Evidence) -> bytes:
-    """A map as PNG, without loss.
-
-    Args:
-        evidence_map: uint8 [H, W, C].
-
-    Returns:
-        A grey PNG for one channel, RGB for three; else a grey one with the channels below each other.
-    """
-    height, width, channels = evidence_map.shape
-    if channels == 1:
-        evidence_map = evidence_map[:, :, 0]
-    elif channels != 3:
-        evidence_map = np.ascontiguousarray(evidence_map.transpose(2, 0, 1)).reshape(channels * height, width)
-    png = io.BytesIO()
-    # Maps have runs, not repeats: on CASIA v1 RLE takes half the time of the default (3.0 for 6.6 ms), and 2 % more
-    # bytes (90.9 for 89.5 kB).
-    Image.fromarray(evidence_map).save(png, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return png.getvalue()
-
-
-def decode_map(png: bytes, shape: tuple[int, int, int]) -> Evidence:
-    """The map that `encode_map` wrote: uint8 of `shape`, [H, W, C]."""
-    height, width, channels = shape
-    with Image.open(io.BytesIO(png)) as image:
-        pixels = np.asarray(image)
-    if channels in (1, 3):
-        return pixels.reshape(shape)
-    return np.ascontiguousarray(pixels.reshape(channels, height, width).transpose(1, 2, 0))
-
-
-def stored_shape(recipe: Recipe) -> tuple[int, int, int]:
-    """Height, width, channels of what an evidence set holds: the map, and with a dense recipe the mask."""
-    height, width, channels = recipe.shape
-    return height, width, channels + recipe.dense
-
-
-def mask_channel(label: ClassLabel, encoded: bytes, mask: bytes | None, recipe: Recipe) -> Evidence:
-    """The forged part of each cell, 0 to 254; 255 where a forged picture has no mask.
-
-    Args:
-        label: Of the picture; no cell of an authentic one is forged.
-        encoded: Its file, for the EXIF orientation where the recipe applies it.
-        mask: PNG, 255 where forged.
-        recipe: Gives height and width.
-
-    Returns:
-        uint8 [H, W, 1].
-    """
-    height, width, _ = recipe.shape
-    if label == "authentic" or mask is None:
-        level = 0 if label == "authentic" else MASK_UNKNOWN
-        return np.full((height, width, 1), level, np.uint8)
-    marked = Image.open(io.BytesIO(mask)).convert("L")
-    if recipe.upright:
-        marked.getexif()[_ORIENTATION] = Image.open(io.BytesIO(encoded)).getexif().get(_ORIENTATION, 1)
-        marked = ImageOps.exif_transpose(marked)
-    cells = np.asarray(marked.resize((width, height), Image.Resampling.BOX), np.float32)
-    return (cells * ((MASK_UNKNOWN - 1) / 255)).round().astype(np.uint8)[:, :, None]
 
 
 @dataclass(frozen=True)
