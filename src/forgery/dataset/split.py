@@ -123,8 +123,8 @@ def _cover(
     order: Sequence[Group], groups: Mapping[Group, GroupSize], targets: Mapping[Split, float]
 ) -> dict[Group, Split]:
     """Set aside one group with both classes, or one of each class, for every split there are enough for."""
-    mixed = [group for group in order if groups[group].authentic and groups[group].forged]
-    single = (
+    mixed: list[Group] = [group for group in order if groups[group].authentic and groups[group].forged]
+    single: tuple[list[Group], list[Group]] = (
         [group for group in order if not groups[group].forged],
         [group for group in order if not groups[group].authentic],
     )
@@ -141,10 +141,13 @@ def _cover(
             break
         for group in chosen:
             assigned[group] = split
-            for names in (mixed, *single):
-                if group in names:
-                    names.remove(group)
+        mixed = _without(mixed, chosen)
+        single = _without(single[0], chosen), _without(single[1], chosen)
     return assigned
+
+
+def _without(names: Sequence[Group], chosen: Sequence[Group]) -> list[Group]:
+    return [each for each in names if each not in chosen]
 
 
 def _smallest(names: Sequence[Group], groups: Mapping[Group, GroupSize]) -> Group:
