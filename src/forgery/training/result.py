@@ -61,11 +61,11 @@ class TrainingResult:
         from forgery.reports.charts import line_chart
 
         return [
-            line_chart(self._curves(name), title, "epoch", title.lower(), y_range=span)
-            for name, title, span in (
-                ("loss", "Loss", None),
-                ("auc", "ROC AUC", (0.4, 1.0)),
-                ("accuracy", "Accuracy at probability .5", (0.4, 1.0)),
+            line_chart(self._curves(name), title, "epoch", label, y_range=span)
+            for name, title, label, span in (
+                ("loss", "Loss", "loss", None),
+                ("auc", "ROC AUC", "ROC AUC", (0.4, 1.0)),
+                ("accuracy", "Accuracy at probability .5", "accuracy", (0.4, 1.0)),
             )
         ]
 
