@@ -7,11 +7,12 @@ The pipeline's parameters, `forgery run --config FILE --set key=value` and the d
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from forgery.errors import InvalidConfig
 from forgery.picture import DEFAULT_LIMITS
 from forgery.promotion import PromotionRule
+from forgery.recipes import parse_recipe
 from forgery.recipes.ela import ElaRecipe
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -113,6 +114,11 @@ class RunConfig(Options):
     bundles: str = Field("s3://models", description="Where bundles are published: s3://bucket/prefix or file://PATH.")
     service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
     tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")
+
+    @field_validator("recipe")
+    @classmethod
+    def _known(cls, recipe: str) -> str:
+        return parse_recipe(recipe).name
 
 
 class RollbackConfig(Options):

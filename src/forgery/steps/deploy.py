@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from forgery.bundle import Bundle, open_bundle
+from forgery.errors import ForgeryError
 from forgery.rollout.port import InferenceServices, Revision
 from forgery.rollout.service import open_service
 from forgery.rollout.transaction import deploy as carry_out
@@ -50,13 +51,19 @@ def deploy(bundle: Path, champion: Path, bundles: str, service: str, tracking: s
 
 
 def record_champion(tracking: str, bundle: Bundle, revision: Revision) -> None:
-    """Register the bundle as a version in MLflow and move the alias to it; empty `tracking` does nothing."""
+    """Register the bundle as a version in MLflow and move the alias to it; empty `tracking` does nothing.
+
+    The model is in service by now, and the history says so: an MLflow that is away costs a warning, not the deployment.
+    """
     if not tracking:
         return
     from forgery.tracking import register_version, set_champion
 
-    register_version(tracking, bundle, revision.storage_uri, bundle.info.lineage.run_id)
-    set_champion(tracking, bundle.digest)
+    try:
+        register_version(tracking, bundle, revision.storage_uri, bundle.info.lineage.run_id)
+        set_champion(tracking, bundle.digest)
+    except ForgeryError as error:
+        logger.warning("revision %d serves, but the alias champion was not moved: %s", revision.number, error)
 
 
 def rollback(
