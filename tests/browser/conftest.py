@@ -48,7 +48,8 @@ def chromium() -> str:
     pytest.skip("Chromium is absent: apt-get install chromium")
 
 
-@pytest.fixture(scope="session")
+# Of the module, not of the session: while Playwright runs, its event loop does, and later tests could start none.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = chromium()
     with sync_playwright() as playwright:
@@ -81,7 +82,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., Any]) -> Path:
     """FORGERY_HOME with a model in service."""
     folder = tmp_path_factory.mktemp("home")
@@ -92,7 +93,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., An
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def endpoint(home: Path) -> Iterator[str]:
     """The URL of `forgery serve`."""
     if SCREENSHOTS_OF:
@@ -112,7 +113,7 @@ def endpoint(home: Path) -> Iterator[str]:
         process.wait(60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(home: Path, endpoint: str, browser: Browser) -> Iterator[Site]:
     """The page of `forgery ui`, its examples made."""
     port = _free_port()

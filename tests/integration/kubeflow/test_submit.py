@@ -222,7 +222,14 @@ def test_interrupt_stops_watching_and_not_the_run(backend: Backend, tmp_path: Pa
     environment = {**os.environ, "KF_PIPELINES_ENDPOINT": backend.url, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "cli", "submit", "--wait"]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path.cwd()
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path.cwd(),
+        # A shell's background job ignores interrupts, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout
         for line in process.stdout:
