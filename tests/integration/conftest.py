@@ -79,8 +79,8 @@ def _command(folder: Path, identities: Path, ports: list[int]) -> list[str]:
         "-s3.allowDeleteBucketNotEmpty",
         "-master.volumeSizeLimitMB=64",
         "-master.telemetry=false",
-        # Every bucket is a collection with volumes of its own.
-        "-volume.max=200",
+        # Every bucket is a collection with seven volumes of its own, and every test has a bucket.
+        "-volume.max=5000",
         "-volume.preStopSeconds=0",
         *options,
     ]

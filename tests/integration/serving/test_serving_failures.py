@@ -211,6 +211,10 @@ def test_every_request_leaves_one_line_without_the_picture(
     caplog.set_level("INFO", "serving.request")
     headers = {"x-request-id": "id-1", "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}
     httpx.post(f"{own_pair.transformer.url}/v1/detect", content=jpeg, headers=headers)
+    # A line is written after its answer was sent.
+    deadline = time.monotonic() + 10
+    while len(caplog.records) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
     lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
     before = next(line for line in lines if line.get("route") == "/v1/detect")
     behind = next(line for line in lines if line.get("protocol") == "grpc")
