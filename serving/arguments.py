@@ -6,10 +6,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import NoReturn
 
+from serving import journal
 from serving.limits import ServingLimits
 from serving.server import Address
+
+logger = logging.getLogger(__name__)
 
 
 def add_server_flags(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +29,20 @@ def add_server_flags(parser: argparse.ArgumentParser) -> None:
     # The controller adds it by itself where containerConcurrency is set; replicas scale, workers do not.
     parser.add_argument("--workers", type=int, choices=[1], default=1, help="Must be 1: scale by replicas.")
     ServingLimits.add_flags(parser)
+
+
+def begin(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read a server's flags and set up what both servers need before anything else: the watch and the log.
+
+    Flags that are not known here only warn: KServe's controller adds some to every transformer.
+    """
+    add_server_flags(parser)
+    flags, ignored = parser.parse_known_args(arguments)
+    watch_parent(flags)
+    journal.configure_logging(flags.log_level)
+    if ignored:
+        logger.warning("flags not known here are ignored: %s", " ".join(ignored))
+    return flags
 
 
 def read_address(flags: argparse.Namespace) -> Address:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import re
 import sys
@@ -19,7 +18,7 @@ from forgery.cores import available_cores
 from forgery.decision import Label
 from forgery.errors import BundleError, ForgeryError
 from serving import journal, metrics
-from serving.arguments import add_server_flags, leave, read_address, watch_parent
+from serving.arguments import begin, leave, read_address
 from serving.limits import ServingLimits
 from serving.outputs import ACTIVATION_MAP, PREDICTOR_OUTPUTS, Output, choose
 from serving.ports import Scorer
@@ -28,8 +27,6 @@ from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
 from serving.server import HardenedModelServer, VersionedModel
 from serving.v2 import read_uint8
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -175,12 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("FORGERY_STORAGE_URI", ""),
         help="Where the bundle was fetched from: a digest at its end must be the bundle's. Default: none.",
     )
-    add_server_flags(parser)
-    flags, ignored = parser.parse_known_args(arguments)
-    watch_parent(flags)
-    journal.configure_logging(flags.log_level)
-    if ignored:
-        logger.warning("flags not known here are ignored: %s", " ".join(ignored))
+    flags = begin(parser, arguments)
     try:
         limits = ServingLimits.read(flags)
         check_origin(flags.model_dir, flags.storage_uri)

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import base64
 import contextvars
-import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from forgery.errors import ForgeryError, PictureRejected
 from forgery.recipes import Evidence, Recipe, evidence
 from serving import journal, metrics
-from serving.arguments import add_server_flags, leave, read_address, watch_parent
+from serving.arguments import begin, leave, read_address
 from serving.detect import detect_router
 from serving.explain import MAKERS, Subject
 from serving.limits import ServingLimits
@@ -40,8 +39,6 @@ from serving.sdk import InferRequest, InferResponse
 from serving.server import HardenedModelServer, VersionedModel
 from serving.upstream import Scores, Upstream, WrongRecipe, unusable
 from serving.v1 import predict_router
-
-logger = logging.getLogger(__name__)
 
 # A rollout changes the recipe once; a second change within one request is a rollback that raced it.
 _RECIPE_CHANGES = 3
@@ -209,12 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the transformer process; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m serving.transformer", description=__doc__, allow_abbrev=False)
     parser.add_argument("--predictor_host", required=True, help="HOST[:PORT] of the predictor's gRPC. Port: 80.")
-    add_server_flags(parser)
-    flags, ignored = parser.parse_known_args(arguments)
-    watch_parent(flags)
-    journal.configure_logging(flags.log_level)
-    if ignored:
-        logger.warning("flags not known here are ignored: %s", " ".join(ignored))
+    flags = begin(parser, arguments)
     try:
         limits = ServingLimits.read(flags)
         upstream = Upstream(flags.predictor_host, flags.model_name)

@@ -48,7 +48,7 @@ def chromium() -> str:
     pytest.skip("Chromium is absent: apt-get install chromium")
 
 
-# Of the module, not of the session: while Playwright runs, its event loop does, and later tests could start none.
+# Ends with its module: while Playwright runs, its event loop does, and later tests could start none.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = chromium()
