@@ -25,6 +25,8 @@ _READY_TIMEOUT_S = 1.0
 # nothing, so it is tried again. Enough for two replicas that go one after the other, and over in 0.2 s.
 _TRIES = 4
 _BACKOFF_S = 0.03
+# A server that ends cancels a request that reached it too late to be begun; a caller who goes away raises otherwise.
+_GOING_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -142,7 +144,7 @@ class Upstream:
                 left = deadline - time.monotonic()
                 return await getattr(self._stub(), method)(request, timeout=max(left, 0.001), metadata=_metadata())
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt == _TRIES - 1:
+                if error.code() not in _GOING_AWAY or attempt == _TRIES - 1:
                     raise _translate(error) from error
                 await asyncio.sleep(_BACKOFF_S * 2**attempt)
         raise AssertionError("the loop returns or raises")
