@@ -1,50 +1,12 @@
-"""Crops without a forged pixel: whoever tells those of forged files from those of authentic ones reads history."""
+"""The control crops of the protocol: those of evaluation, at a place that depends on the picture alone."""
 
-import io
-
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.detection.pictures import SEED
-
-# Of a picture's sides: 96 x 160 of CASIA's 256 x 384.
-_FRACTION = 0.4
-# Blurred edges of a paste reach beyond its mask.
-_MARGIN_PX = 4
+from forgery.evaluation import controls
 
 
 def control_crop(picture: Image.Image, mask: bytes | None, index: int) -> Image.Image | None:
-    """A crop at a random place.
-
-    Args:
-        picture: In any view.
-        mask: PNG, of any size, 255 where forged; None for authentic pictures.
-        index: Seeds the place.
-
-    Returns:
-        The crop; None where the mask leaves no room for one.
-    """
-    width, height = round(picture.width * _FRACTION), round(picture.height * _FRACTION)
-    marked = np.zeros((picture.height, picture.width), np.uint8)
-    if mask is not None:
-        grey = Image.open(io.BytesIO(mask)).convert("L").resize(picture.size, Image.Resampling.BILINEAR)
-        side = 2 * _MARGIN_PX + 1
-        marked = np.asarray(cv2.dilate((np.asarray(grey) > 0).astype(np.uint8), np.ones((side, side), np.uint8)))
-    corners = np.argwhere(_sums(marked, height, width) == 0)
-    if not len(corners):
-        return None
-    top, left = (int(value) for value in corners[np.random.default_rng([SEED, index, 1]).integers(len(corners))])
-    return picture.crop((left, top, left + width, top + height))
-
-
-def _sums(marked: NDArray[np.uint8], height: int, width: int) -> NDArray[np.int32]:
-    """Marked pixels in the window of that size from each corner it can have."""
-    integral = np.asarray(cv2.integral(marked), np.int32)
-    return (
-        integral[height:, width:]
-        - integral[:-height, width:]
-        - integral[height:, :-width]
-        + integral[:-height, :-width]
-    )
+    """`forgery.evaluation.controls.control_crop`; `index` is the picture's and seeds the place."""
+    return controls.control_crop(picture, mask, np.random.default_rng([SEED, index, 1]))

@@ -1,23 +1,17 @@
-"""The same pictures as they come: raw, or with one history for both classes, so that only the edit can tell them."""
+"""The views of `forgery.views` over the folds: saves that a picture is put through come from other folds."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 from PIL import Image
 
 from benchmarks.detection.pictures import SEED, Pictures
-from forgery.histories import MATCHED, Save, read_save, saved
+from forgery.histories import MATCHED, Save, read_save
 from forgery.picture import decode
+from forgery.views import HARMONISED, RAW, SHARED, VIEWS, in_view
 
-RAW, HARMONISED, SHARED = "raw", "harmonised", "shared"
-VIEWS: Final = {
-    RAW: "the files as they are: mostly file history",
-    HARMONISED: "both classes decoded and saved at quality 90: history still readable as ghosts",
-    MATCHED: "authentic pictures first through the saves of forged ones, then both harmonised: only the edit differs",
-    SHARED: "both at quality 75, halved, quality 85: what survives messengers",
-}
+__all__ = ["HARMONISED", "MATCHED", "RAW", "SHARED", "VIEWS", "Saves", "last_saves", "read_saves", "render"]
 
 
 @dataclass
@@ -42,19 +36,13 @@ def read_saves(pictures: Pictures) -> Saves:
 
 def render(view: str, index: int, encoded: bytes, pictures: Pictures, saves: Saves) -> Image.Image:
     """One picture in one view; what is drawn at random depends on the picture alone."""
-    picture = decode(encoded)
+    first = None
     if view == MATCHED and not pictures.forged[index]:
-        drawn = np.random.default_rng([SEED, index])
         choices = saves.outside(int(pictures.folds[index]))
-        picture = choices[drawn.integers(len(choices))].apply(picture)
-    return last_saves(view, picture)
+        first = choices[np.random.default_rng([SEED, index]).integers(len(choices))]
+    return in_view(view, decode(encoded), first)
 
 
 def last_saves(view: str, picture: Image.Image) -> Image.Image:
     """What a view does to both classes alike."""
-    if view == RAW:
-        return picture
-    if view != SHARED:
-        return saved(picture, quality=90)
-    half = max(1, picture.width // 2), max(1, picture.height // 2)
-    return saved(saved(picture, quality=75).resize(half, Image.Resampling.LANCZOS), quality=85)
+    return in_view(view, picture)
