@@ -1,6 +1,7 @@
 """The transformer's client of the predictor: gRPC v2, bounded in time and tries, silent about addresses."""
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -22,9 +23,12 @@ logger = logging.getLogger(__name__)
 _READY_CACHE_S = 1.0
 _READY_TIMEOUT_S = 1.0
 # A predictor that is being replaced may close a connection under a request that it has not read; scoring changes
-# nothing, so it is tried again. Enough for two replicas that go one after the other, and over in 0.2 s.
+# nothing, so it is tried again: often enough for two replicas that go one after the other (0.2 s), and longer on a busy
+# machine, until the predictor has been away for so long. From then on requests do not pile up here.
 _TRIES = 4
+_PATIENCE_S = 1.5
 _BACKOFF_S = 0.03
+_LONGEST_BACKOFF_S = 0.25
 # A server that ends cancels a request that reached it too late to be begun; a caller who goes away raises otherwise.
 _GOING_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _CHANNEL_OPTIONS = [
@@ -69,6 +73,7 @@ class Upstream:
         self._recipe: Recipe | None = None
         self._ready: tuple[float, bool] = (float("-inf"), False)
         self._probing = asyncio.Lock()
+        self._away_since: float | None = None
 
     async def recipe(self, timeout_s: float, refresh: bool = False) -> Recipe:
         """The recipe that the predictor's model wants, from the name of its input.
@@ -139,15 +144,23 @@ class Upstream:
 
     async def _call(self, method: str, request: Any, timeout_s: float) -> Any:
         deadline = time.monotonic() + timeout_s
-        for attempt in range(_TRIES):
+        for attempt in itertools.count():
             try:
                 left = deadline - time.monotonic()
-                return await getattr(self._stub(), method)(request, timeout=max(left, 0.001), metadata=_metadata())
+                answer = await getattr(self._stub(), method)(request, timeout=max(left, 0.001), metadata=_metadata())
+                self._away_since = None
+                return answer
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _GOING_AWAY or attempt == _TRIES - 1:
+                if error.code() not in _GOING_AWAY or self._gives_up(attempt):
                     raise _translate(error) from error
-                await asyncio.sleep(_BACKOFF_S * 2**attempt)
+                await asyncio.sleep(min(_BACKOFF_S * 2**attempt, _LONGEST_BACKOFF_S))
         raise AssertionError("the loop returns or raises")
+
+    def _gives_up(self, attempt: int) -> bool:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        return attempt >= _TRIES - 1 and now - self._away_since > _PATIENCE_S
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

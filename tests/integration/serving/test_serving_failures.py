@@ -70,6 +70,25 @@ def test_without_a_predictor_the_answer_is_503_and_quick(own_pair: Pair, jpeg: b
     assert HOST not in caught.value.details()
 
 
+def test_a_predictor_that_is_back_within_a_second_costs_no_request(own_pair: Pair, jpeg: bytes) -> None:
+    assert detect(own_pair, jpeg).status_code == 200
+    own_pair.predictor.stop()
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(detect, own_pair, jpeg) for _ in range(2)]
+        time.sleep(0.7)
+        assert not any(each.done() for each in asked)
+        own_pair.predictor.start()
+        assert [each.result().status_code for each in asked] == [200, 200]
+
+
+def test_a_predictor_that_stays_away_keeps_nobody_waiting(own_pair: Pair, jpeg: bytes) -> None:
+    own_pair.predictor.stop()
+    detect(own_pair, jpeg)  # waits for it to come back, once for all that follow
+    start = time.monotonic()
+    assert [detect(own_pair, jpeg).status_code for _ in range(2)] == [503, 503]
+    assert time.monotonic() - start < 2
+
+
 def test_a_slow_predictor_is_a_504_and_probes_are_answered_meanwhile(own_pair: Pair, jpeg: bytes) -> None:
     own_pair.engine.delay_s = LIMITS.request_timeout_s + 1
     with ThreadPoolExecutor(2) as threads:
