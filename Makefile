@@ -19,6 +19,8 @@ CONTAINER_TOOL ?= $(shell command -v docker || command -v podman)
 CONTAINER_BUILD ?= $(CONTAINER_TOOL) build
 # More for it, e.g. --build-arg BASE=docker.io/library/python@sha256:...
 BUILD_OPTIONS ?=
+# gpu: TensorFlow with CUDA in the images of training and predictor, which grow by several GB.
+ACCELERATOR ?= none
 PYTEST_OPTIONS ?=
 
 .PHONY: help setup demo test test-fast test-cluster verify format lint typecheck arch compile manifests images bench \
@@ -81,7 +83,7 @@ manifests:  ## Render every overlay of manifests/ into build/manifests
 		echo "build/manifests/$$name.yaml"; \
 	done
 
-IMAGE_LABELS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
+IMAGE_LABELS = --build-arg ACCELERATOR=$(ACCELERATOR) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
 
 images:  ## Build the images with docker or podman (REGISTRY=, BUILD_OPTIONS=, CONTAINER_BUILD=)
 	@test -n "$(firstword $(CONTAINER_BUILD:build=))" || { echo "images: docker or podman is needed" >&2; exit 1; }
@@ -109,6 +111,7 @@ lock: setup  ## Write requirements.txt and the images' subsets of it anew (UPGRA
 	@for image in train transformer predictor ui examples; do \
 		$(UV_COMPILE) --extra $$image --constraint requirements.txt pyproject.toml -o requirements/$$image.txt || exit 1; \
 	done
+	@$(UV_COMPILE) --group gpu --constraint requirements.txt -o requirements/gpu.txt
 	@echo "uv==$(UV_VERSION)" | $(UV_COMPILE) - -o requirements/uv.txt
 
 clean:  ## Remove what builds and checks leave behind; .venv and .forgery stay

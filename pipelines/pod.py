@@ -29,3 +29,9 @@ def with_bucket(task: dsl.PipelineTask) -> dsl.PipelineTask:
     places = {name: name for name in ("AWS_ENDPOINT_URL", "AWS_REGION")}
     kubernetes.use_secret_as_env(task, BUCKET_SECRET, keys, optional=True)
     return kubernetes.use_config_map_as_env(task, BUCKET_CONFIG, places, optional=True)
+
+
+def with_gpus(task: dsl.PipelineTask, gpus: str) -> dsl.PipelineTask:
+    """Let a task have so many NVIDIA GPUs, and run on nodes kept for those who ask for them; "0" asks for none."""
+    task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(gpus)
+    return kubernetes.add_toleration(task, key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")

@@ -5,7 +5,7 @@ from kfp import dsl
 from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, train, validate
 from forgery.config import RunConfig
 from pipelines.description import described
-from pipelines.pod import in_pod, with_bucket
+from pipelines.pod import in_pod, with_bucket, with_gpus
 
 _DEFAULT = RunConfig()
 _DATA = _DEFAULT.data.model_dump()
@@ -28,6 +28,7 @@ def training(
     bundles: str = _DEFAULT.bundles,
     service: str = _DEFAULT.service,
     tracking: str = _DEFAULT.tracking,
+    gpus: str = _DEFAULT.gpus,
 ) -> None:
     images = ingest(source=source, seed=seed, data=data)
     with_bucket(in_pod(images, "Ingest pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600))
@@ -51,7 +52,7 @@ def training(
         tracking=tracking,
         run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
     )
-    with_bucket(in_pod(fitted, "Train challenger", cpu="2", memory="6Gi", timeout_s=24 * 3600))
+    with_gpus(with_bucket(in_pod(fitted, "Train challenger", cpu="2", memory="6Gi", timeout_s=24 * 3600)), gpus)
 
     measured = evaluate(
         image_set=images.outputs["image_set"],

@@ -114,6 +114,13 @@ class RunConfig(Options):
     bundles: str = Field("s3://models", description="Where bundles are published: s3://bucket/prefix or file://PATH.")
     service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
     tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")
+    # Text, since Kubeflow Pipelines 2.17 fills in nothing else where a pod's resources take a parameter.
+    gpus: str = Field("0", pattern=r"^\d$", description="GPUs of the training step on a cluster, 0 to 9.")
+
+    @field_validator("gpus", mode="before")
+    @classmethod
+    def _text(cls, gpus: object) -> object:
+        return str(gpus) if isinstance(gpus, int) else gpus
 
     @field_validator("recipe")
     @classmethod

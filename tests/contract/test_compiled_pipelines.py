@@ -32,7 +32,7 @@ def test_the_committed_yaml_is_what_the_wiring_compiles_to(tmp_path):
 def test_parameters_and_defaults_are_those_of_the_configuration(name):
     parameters = load(name)[0]["root"]["inputDefinitions"]["parameters"]
     assert {key: value["defaultValue"] for key, value in parameters.items()} == CONFIGS[name].model_dump()
-    assert len(parameters) <= 12
+    assert len(parameters) <= 13
 
 
 def test_every_parameter_is_described(name):
@@ -89,6 +89,23 @@ def test_every_step_asks_for_resources(name):
         assert {"resourceCpuRequest", "resourceMemoryRequest", "resourceMemoryLimit"} <= executor["container"][
             "resources"
         ].keys()
+
+
+def test_gpus_of_the_training_step_are_a_parameter():
+    specification, platform = load("training")
+    asked = {
+        name: executor["container"]["resources"]["accelerator"]
+        for name, executor in specification["deploymentSpec"]["executors"].items()
+        if "accelerator" in executor["container"]["resources"]
+    }
+    assert asked.keys() == {"exec-train"}
+    assert asked["exec-train"]["resourceCount"] == "{{$.inputs.parameters['pipelinechannel--gpus']}}"
+    # The backend reads a parameter in a pod's resources as text, and takes a number for nothing.
+    assert specification["root"]["inputDefinitions"]["parameters"]["gpus"]["parameterType"] == "STRING"
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert executors["exec-train"]["tolerations"] == [
+        {"effect": "NoSchedule", "key": "nvidia.com/gpu", "operator": "Exists"}
+    ]
 
 
 def test_keys_come_from_secrets_and_only_where_the_bucket_is_used():

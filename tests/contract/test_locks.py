@@ -38,10 +38,17 @@ def test_image_installs_exactly_the_versions_and_files_of_the_lock(subset: str) 
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.txt", "requirements/uv.txt", *[f"requirements/{s}.txt" for s in SUBSETS]]
+    "lock",
+    ["requirements.txt", "requirements/uv.txt", "requirements/gpu.txt", *[f"requirements/{s}.txt" for s in SUBSETS]],
 )
 def test_every_requirement_has_hashes(lock: str) -> None:
     assert all(requirements(ROOT / lock).values())
+
+
+def test_the_gpu_build_differs_in_tensorflow_and_cuda_alone() -> None:
+    lock = {pin for pin, _ in requirements(ROOT / "requirements.txt")}
+    others = {pin for pin, _ in requirements(ROOT / "requirements/gpu.txt")} - lock
+    assert {pin.split("==")[0].split("-")[0] for pin in others} <= {"tensorflow", "nvidia"}
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
