@@ -31,6 +31,16 @@ class Home:
         """Bundles fetched from elsewhere."""
         return self.path / "cache"
 
+    @property
+    def payloads(self) -> Path:
+        """The payload log of the local service, where one is kept."""
+        return self.path / "payloads"
+
+    @property
+    def feedback(self) -> Path:
+        """Corrected verdicts."""
+        return self.path / "feedback"
+
     def places(self) -> dict[str, str]:
         """The pipeline's place parameters for this folder."""
         return {

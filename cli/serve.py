@@ -13,6 +13,9 @@ def register(app: typer.Typer) -> None:
 def serve(
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="REST; 0 takes a free one.")] = 8080,
     grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="gRPC; 0 takes a free one.")] = 8081,
+    log_payloads: Annotated[
+        bool, typer.Option("--log-payloads", help="Log a line a scored picture, never a picture: see docs.")
+    ] = False,
 ) -> None:
     """Serve the model in service: the same transformer and predictor processes that the images run.
 
@@ -24,10 +27,16 @@ def serve(
 
       forgery predict photo.jpg --url http://127.0.0.1:8080
     """
+    import os
+
     from cli.home import Home
     from serving.supervisor import run
+
+    home = Home.from_environment()
+    if log_payloads:
+        os.environ.setdefault("FORGERY_PAYLOAD_LOG", str(home.payloads))
 
     def announce(http_url: str, grpc_url: str) -> None:
         typer.echo(f"ready: REST {http_url}  gRPC {grpc_url}")
 
-    raise typer.Exit(run(Home.from_environment().service, http_port, grpc_port, on_ready=announce))
+    raise typer.Exit(run(home.service, http_port, grpc_port, on_ready=announce))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from forgery.jpeg import jpeg_quality
 from forgery.picture import Limits, decode, read_header
 from forgery.recipes import Evidence, Recipe
 
@@ -22,15 +23,6 @@ _TEXT_LENGTH = 200
 _NEUTRAL = 0.5
 _TINT = (255, 64, 0)
 _STRONGEST_TINT = 0.75
-# Luminance table of ITU-T T.81, annex K.1, in natural order: what libjpeg scales by its quality setting.
-# fmt: off
-_LUMINANCE = np.array([
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-], dtype=np.int64)
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -97,21 +89,6 @@ def image_info(subject: Subject) -> bytes:
             "jpeg_quality": jpeg_quality(getattr(image, "quantization", None)),
         }
     return json.dumps(facts).encode()
-
-
-def jpeg_quality(tables: dict[int, list[int]] | None) -> int | None:
-    """The libjpeg quality whose luminance table is nearest to the file's, 1-100; None for other formats.
-
-    Cameras and some editors have tables of their own; for those it is an estimate of strength, not a setting.
-    """
-    if not tables or len(tables.get(0, ())) != _LUMINANCE.size:
-        return None
-    found = np.asarray(tables[0], np.int64)
-    qualities = np.arange(1, 101)
-    # libjpeg's jpeg_quality_scaling, in per cent.
-    scales = np.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
-    candidates = np.clip((_LUMINANCE * scales[:, None] + 50) // 100, 1, 255)
-    return int(qualities[np.abs(candidates - found).sum(axis=1).argmin()])
 
 
 def _exif_facts(image: Image.Image) -> dict[str, Any]:

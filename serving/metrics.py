@@ -16,6 +16,7 @@ REFUSALS = Counter("forgery_refusals_total", "Requests refused.", ("reason",))
 INSIDE = Gauge("forgery_requests_inside", "Inference requests being answered or waiting.")
 PICTURES = Counter("forgery_pictures_total", "Pictures scored, by verdict.", ("label",))
 SCORES = Histogram("forgery_probability_forged", "Scores given.", buckets=tuple(step / 10 for step in range(1, 11)))
+PAYLOADS = Counter("forgery_payload_log_pictures_total", "Pictures for the payload log.", ("outcome",))
 MODEL = Gauge("forgery_model_info", "1 for the model that answers.", ("model_version", "recipe"))
 
 

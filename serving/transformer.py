@@ -32,6 +32,8 @@ from serving.outputs import (
     choose,
     names,
 )
+from serving.payload_log import Answered, PayloadLog, open_log
+from serving.payload_log import add_flags as add_payload_flags
 from serving.pictures import INPUT, read_pictures
 from serving.refusal import Refusal, of_picture
 from serving.respond import count_verdicts, respond
@@ -79,11 +81,14 @@ class Scored:
 class Transformer(VersionedModel):
     """Evidence for the predictor, explanations for people."""
 
-    def __init__(self, name: str, upstream: Upstream, limits: ServingLimits) -> None:
-        """Answer under `name`, with the model behind `upstream`."""
+    def __init__(
+        self, name: str, upstream: Upstream, limits: ServingLimits, payloads: PayloadLog | None = None
+    ) -> None:
+        """Answer under `name`, with the model behind `upstream`; tell `payloads`, if any, of every answer."""
         super().__init__(name)
         self._upstream = upstream
         self._limits = limits
+        self._payloads = payloads
         # As many threads as pictures may be open at once: memory is bounded by this, not by who asks.
         self._decoders = ThreadPoolExecutor(limits.decoders, "decode")
         self.ready = True
@@ -139,6 +144,9 @@ class Transformer(VersionedModel):
             if output in EXPLANATIONS:
                 columns[output.name] = await self._explain(result, output)
         count_verdicts(columns)
+        if self._payloads is not None:
+            prepared = result.prepared
+            self._payloads.offer(Answered(question.pictures, prepared.evidence, prepared.recipe.name, columns))
         return respond(self.name, question.request, result.scores.model_version, question.outputs, columns)
 
     async def _read(self, payload: InferRequest) -> Question:
@@ -206,17 +214,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the transformer process; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m serving.transformer", description=__doc__, allow_abbrev=False)
     parser.add_argument("--predictor_host", required=True, help="HOST[:PORT] of the predictor's gRPC. Port: 80.")
+    add_payload_flags(parser)
     flags = begin(parser, arguments)
     try:
         limits = ServingLimits.read(flags)
+        payloads = open_log(flags)
         upstream = Upstream(flags.predictor_host, flags.model_name)
-        model = Transformer(flags.model_name, upstream, limits)
+        model = Transformer(flags.model_name, upstream, limits, payloads)
+
+        async def stop() -> None:
+            await upstream.close()
+            if payloads is not None:
+                await asyncio.to_thread(payloads.close)
+
         HardenedModelServer(
             model,
             read_address(flags),
             limits,
             routers=[partial(predict_router, limits=limits), partial(detect_router, limits=limits)],
-            on_stop=upstream.close,
+            on_stop=stop,
             docs=flags.docs,
         ).start()
     except ForgeryError as error:

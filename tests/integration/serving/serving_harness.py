@@ -19,6 +19,7 @@ from forgery.bundle import Bundle, BundleInfo, Lineage
 from forgery.decision import DecisionRule
 from serving.detect import detect_router
 from serving.limits import ServingLimits
+from serving.payload_log import PayloadLog
 from serving.predictor import Predictor
 from serving.server import Address, HardenedModelServer
 from serving.sockets import LOOPBACK, usable_port
@@ -112,8 +113,9 @@ class Server:
 class Pair:
     """A transformer and the predictor behind it."""
 
-    def __init__(self, limits: ServingLimits, loop: Loop) -> None:
+    def __init__(self, limits: ServingLimits, loop: Loop, payloads: PayloadLog | None = None) -> None:
         self.engine = MeanEngine()
+        self._payloads = payloads
         self._loop = loop
         self._limits = limits
         self._ports = [free_port() for _ in range(3)]
@@ -135,7 +137,7 @@ class Pair:
         def make() -> HardenedModelServer:
             upstream = Upstream(f"{HOST}:{self._ports[0]}", "forgery")
             return HardenedModelServer(
-                Transformer("forgery", upstream, self._limits),
+                Transformer("forgery", upstream, self._limits, self._payloads),
                 Address(HOST, self._ports[1], self._ports[2]),
                 self._limits,
                 routers=[partial(predict_router, limits=self._limits), partial(detect_router, limits=self._limits)],

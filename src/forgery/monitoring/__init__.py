@@ -1,0 +1,1 @@
+"""What the service sees, compared with what its model was measured on."""
