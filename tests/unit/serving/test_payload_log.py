@@ -17,7 +17,8 @@ from PIL import Image
 from forgery.errors import InvalidConfig
 from forgery.monitoring.payloads import Payload, pack, segment_name, unpack
 from serving import metrics
-from serving.payload_log import Answered, PayloadLog, Segments, add_flags, open_log
+from serving.payload_log import Answered, PayloadLog, add_flags, open_log
+from serving.segments import Segments
 
 RECIPE = "ela1_q90_gain15_16_box"
 
