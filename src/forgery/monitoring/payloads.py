@@ -63,15 +63,20 @@ def _quality(encoded: bytes) -> int | None:
         return jpeg_quality(getattr(image, "quantization", None))
 
 
-class Payload(PictureFacts):
-    """One scored picture.
+class Scored(PictureFacts):
+    """Facts of a picture with its score, which is calibrated."""
+
+    probability_forged: float
+
+
+class Payload(Scored):
+    """One scored picture as the service logs it.
 
     Attributes:
         time: UTC, ISO 8601, of the answer.
         digest: SHA-256 of the file's bytes.
         size_bytes: Of the file.
         recipe: What the evidence was made with.
-        probability_forged: The score, calibrated.
         label: The verdict.
         model_version: Digest of the bundle that answered.
     """
@@ -80,7 +85,6 @@ class Payload(PictureFacts):
     digest: str
     size_bytes: int
     recipe: str
-    probability_forged: float
     label: str
     model_version: str
 
