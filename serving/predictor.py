@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from forgery.bundle import DIGEST_LENGTH, Bundle, open_bundle
 from forgery.cores import available_cores
 from forgery.decision import Label
-from forgery.errors import BundleError, ForgeryError
+from forgery.engine import KINDS, Engine, EngineKind
+from forgery.errors import BundleError, ForgeryError, InvalidConfig
+from forgery.golden import check_golden
 from serving import journal, metrics
 from serving.arguments import begin, leave, read_address
 from serving.limits import ServingLimits
@@ -27,6 +30,8 @@ from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
 from serving.server import HardenedModelServer, VersionedModel
 from serving.v2 import read_uint8
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -132,21 +137,26 @@ def confidence(probabilities: NDArray[np.float32], labels: Sequence[Label]) -> N
     return np.asarray(chosen, np.float32)
 
 
-def load(model_dir: str, name: str, limits: ServingLimits) -> Predictor:
+def load(model_dir: str, name: str, limits: ServingLimits, kind: EngineKind = "auto") -> Predictor:
     """Open, verify and load a bundle, and have it answer its own golden request.
 
     Raises:
-        ForgeryError: It is no bundle, was altered, or does not answer as it was sealed.
+        ForgeryError: It is no bundle, was altered, does not answer as it was sealed, or `kind` cannot run it.
     """
-    from forgery.engine import Engine
-    from forgery.golden import check_golden
-
     bundle = open_bundle(model_dir)
     cores = available_cores()
-    engine = Engine(bundle, intra_op_threads=cores, inter_op_threads=cores)
+    engine = Engine(bundle, intra_op_threads=cores, inter_op_threads=cores, kind=kind)
     check_golden(bundle, engine)
+    logger.info("bundle %s runs on %s", bundle.digest, engine.kind)
     metrics.serve_model(bundle.digest, bundle.info.recipe)
     return Predictor(name, bundle, engine, limits)
+
+
+def _known(kind: str) -> EngineKind:
+    # argparse does not look at a default, which here is the environment's.
+    if kind not in KINDS:
+        raise InvalidConfig(f"--engine: {kind!r} is not known; known are {', '.join(KINDS)}")
+    return kind
 
 
 def check_origin(model_dir: str, storage_uri: str) -> None:
@@ -172,11 +182,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("FORGERY_STORAGE_URI", ""),
         help="Where the bundle was fetched from: a digest at its end must be the bundle's. Default: none.",
     )
+    parser.add_argument(
+        "--engine",
+        choices=KINDS,
+        default=os.environ.get("FORGERY_ENGINE", "auto"),
+        help="What runs the model; auto: LiteRT where the bundle has a model for it, else TensorFlow. Default: auto.",
+    )
     flags = begin(parser, arguments)
     try:
         limits = ServingLimits.read(flags)
         check_origin(flags.model_dir, flags.storage_uri)
-        model = load(flags.model_dir, flags.model_name, limits)
+        model = load(flags.model_dir, flags.model_name, limits, _known(flags.engine))
         largest = limits.max_pictures * int(np.prod(model.get_input_types()[0]["shape"][1:]))
         HardenedModelServer(model, read_address(flags), limits, grpc_max_bytes=largest, docs=flags.docs).start()
     except ForgeryError as error:

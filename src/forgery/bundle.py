@@ -3,9 +3,11 @@
 <digest>/
   bundle.json       BundleInfo: recipe, decision, metrics, lineage
   saved_model/      TensorFlow SavedModel: uint8 in (the input is named by the recipe), probabilities out
+  model.tflite      the same model for LiteRT, one picture a call; bundles without it are whole too
   model.keras       the network before calibration, for continued training
   golden/           a generated picture, its evidence, the probability expected of it
   model_card.md
+  reference.json    scores and evidence statistics of the validation split; absent in bundles sealed before it was kept
   SHA256SUMS        of every other file; its own SHA-256, shortened, is the digest
 """
 
@@ -25,6 +27,7 @@ from forgery.recipes import Recipe, parse_recipe
 INFO_FILE = "bundle.json"
 SUMS_FILE = "SHA256SUMS"
 SAVED_MODEL = "saved_model"
+LITE_MODEL = "model.tflite"
 KERAS_FILE = "model.keras"
 GOLDEN = "golden"
 CARD_FILE = "model_card.md"
@@ -56,6 +59,7 @@ class BundleInfo(BaseModel):
     decision: DecisionRule
     metrics: dict[str, float] = {}
     lineage: Lineage
+    no_lite_model: str = ""  # why there is no model.tflite; empty where there is one, or none was tried
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,12 @@ class Bundle:
     def recipe(self) -> Recipe:
         """The evidence recipe the model was trained on, and the name of its input."""
         return parse_recipe(self.info.recipe)
+
+    @property
+    def lite_model(self) -> Path | None:
+        """The model for LiteRT, where the bundle has one."""
+        path = self.path / LITE_MODEL
+        return path if path.is_file() else None
 
 
 def _sha256(path: Path) -> str:

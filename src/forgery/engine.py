@@ -1,14 +1,16 @@
-"""A bundle's SavedModel behind one call: evidence in, probabilities and activation maps out. Needs TensorFlow."""
+"""A bundle's model behind one call: evidence in, probabilities and activation maps out, by TensorFlow or LiteRT."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forgery.bundle import SAVED_MODEL, Bundle
+from forgery.bundle import LITE_MODEL, SAVED_MODEL, Bundle
 from forgery.errors import BundleError, InvalidConfig
+from forgery.lite import LiteModel, installed
 from forgery.recipes import Evidence, Recipe
 
 logger = logging.getLogger(__name__)
@@ -19,29 +21,56 @@ ACTIVATION_MAP = "activation_map"
 OUTPUTS = (PROBABILITY, ACTIVATION_MAP)
 
 Predictions = dict[str, NDArray[np.float32]]
+# `auto` is LiteRT where the runtime is installed and the bundle has a model for it, else TensorFlow.
+EngineKind = Literal["tensorflow", "litert", "auto"]
+KINDS: tuple[EngineKind, ...] = ("tensorflow", "litert", "auto")
+
+
+class Model(Protocol):
+    """One loaded network, whatever runs it."""
+
+    @property
+    def activation_shape(self) -> tuple[int, int]:
+        """Height and width of the activation map."""
+
+    def run(self, maps: Evidence, outputs: Sequence[str]) -> Predictions:
+        """Score uint8 [n, H, W, C], n >= 1, unchecked."""
 
 
 class Engine:
     """The model of one bundle, loaded; safe to call from several threads at once.
 
-    Probabilities are calibrated: the bundle's temperature is inside the SavedModel.
+    Probabilities are calibrated: the bundle's temperature is inside the model.
     """
 
-    def __init__(self, bundle: Bundle, intra_op_threads: int = 0, inter_op_threads: int = 0) -> None:
-        """Load the SavedModel.
+    def __init__(
+        self,
+        bundle: Bundle,
+        intra_op_threads: int = 0,
+        inter_op_threads: int = 0,
+        kind: EngineKind = "tensorflow",
+    ) -> None:
+        """Load the model.
 
         Args:
             bundle: A bundle, or a draft opened as one; its recipe must name the model's input.
             intra_op_threads: Threads within one TensorFlow operation; 0 leaves TensorFlow's choice. Holds for the
-                whole process and only before TensorFlow has run anything.
+                whole process and only before TensorFlow has run anything. LiteRT scores a picture a core.
             inter_op_threads: Operations that run side by side; as above.
+            kind: What runs it. With LiteRT nothing of TensorFlow is imported.
 
         Raises:
-            BundleError: The SavedModel is missing, cannot be loaded, or its input or outputs are not the recipe's.
+            BundleError: The model is missing, cannot be loaded, or its input or outputs are not the recipe's.
+            InvalidConfig: LiteRT is asked for and not installed.
         """
-        _limit_threads(intra_op_threads, inter_op_threads)
         self.recipe = bundle.recipe
-        self._model = ServedModel(bundle.path / SAVED_MODEL, self.recipe)
+        self.kind: EngineKind = choose_kind(bundle, kind)
+        self._model: Model
+        if self.kind == "litert":
+            self._model = LiteModel(bundle.path / LITE_MODEL, self.recipe, OUTPUTS, copies=intra_op_threads)
+        else:
+            _limit_threads(intra_op_threads, inter_op_threads)
+            self._model = ServedModel(bundle.path / SAVED_MODEL, self.recipe)
 
     @property
     def activation_shape(self) -> tuple[int, int]:
@@ -52,8 +81,8 @@ class Engine:
         """Score a batch.
 
         Args:
-            maps: uint8 [n, H, W, C] of the bundle's recipe, n >= 0. The whole batch is one TensorFlow call: its
-                memory grows with n.
+            maps: uint8 [n, H, W, C] of the bundle's recipe, n >= 0. The whole batch is one call of
+                TensorFlow, whose memory grows with n.
             outputs: Any of `OUTPUTS`.
 
         Returns:
@@ -70,7 +99,7 @@ class Engine:
         return self._model.run(maps, outputs)
 
     def warm_up(self, batch_size: int = 1) -> None:
-        """Run once on zeros, so that the first request does not pay for TensorFlow's set-up."""
+        """Run once on zeros, so that the first request does not pay for the runtime's set-up."""
         self.predict(np.zeros((batch_size, *self.recipe.shape), np.uint8), OUTPUTS)
 
     def _check(self, maps: Evidence, outputs: Sequence[str]) -> None:
@@ -82,6 +111,26 @@ class Engine:
                 f"the model reads {self.recipe.name} as uint8 [n, {height}, {width}, {channels}]; "
                 f"got {maps.dtype} {list(maps.shape)}"
             )
+
+
+def choose_kind(bundle: Bundle, wanted: EngineKind) -> EngineKind:
+    """What will run this bundle: `tensorflow` or `litert`.
+
+    Raises:
+        BundleError: LiteRT is asked for and the bundle has no model for it; the message says why.
+        InvalidConfig: LiteRT is asked for and not installed.
+    """
+    if wanted == "tensorflow":
+        return wanted
+    able = installed() and bundle.lite_model is not None
+    if wanted == "auto":
+        return "litert" if able else "tensorflow"
+    if bundle.lite_model is None:
+        why = bundle.info.no_lite_model or "it was published without one"
+        raise BundleError(f"bundle {bundle.digest} has no model for LiteRT: {why}; use the engine tensorflow or auto")
+    if not able:
+        raise InvalidConfig("LiteRT is not installed: pip install ai-edge-litert, or use the engine tensorflow or auto")
+    return wanted
 
 
 class ServedModel:

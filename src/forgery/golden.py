@@ -5,7 +5,7 @@ golden/
   evidence.npz   `evidence`: uint8, the recipe's shape
   golden.json    the expected probability, mean of the activation map, and the recipe
 
-Checking it proves in one stroke that this machine's decoder, resizer and TensorFlow give what training saw, and that
+Checking it proves in one stroke that this machine's decoder, resizer and runtime give what training saw, and that
 weights, temperature and recipe belong together.
 """
 
@@ -134,5 +134,5 @@ def _check_answer(bundle: Bundle, what: str, found: float, sealed: float) -> Non
     if not abs(found - sealed) <= TOLERANCE:
         raise BundleError(
             f"bundle {bundle.digest}: the model gives {what} {found:.6f} on the golden picture, "
-            f"{sealed:.6f} was sealed: the weights are others, or TensorFlow is"
+            f"{sealed:.6f} was sealed: the weights are others, or what runs them is"
         )

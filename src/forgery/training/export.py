@@ -3,6 +3,7 @@
 <draft>/
   draft.json     BundleInfo without metrics
   saved_model/   one uint8 input named by the recipe; `probability_forged` [n], `activation_map` [n, h, w]
+  model.tflite   the same model for LiteRT, where it converts and answers alike
   model.keras    the network before calibration
   golden/        see `forgery.golden`
 """
@@ -10,7 +11,8 @@
 import json
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,9 @@ from forgery.bundle import GOLDEN, KERAS_FILE, SAVED_MODEL, Bundle, BundleInfo, 
 from forgery.decision import DecisionRule
 from forgery.engine import ACTIVATION_MAP, PROBABILITY, SIGNATURE, ServedModel
 from forgery.errors import BundleError
-from forgery.golden import write_golden
-from forgery.recipes import Recipe
+from forgery.golden import golden_picture, write_golden
+from forgery.recipes import Evidence, Recipe, evidence
+from forgery.training.lite import write_lite_model
 
 if TYPE_CHECKING:
     import keras
@@ -37,6 +40,7 @@ def export_draft(
     decision: DecisionRule,
     backbone: str,
     lineage: Lineage,
+    maps: Iterable[Evidence] = (),
 ) -> None:
     """Write a draft bundle into `out`, which must be empty or missing.
 
@@ -48,14 +52,21 @@ def export_draft(
         decision: Threshold and band on the calibrated probability.
         backbone: Name of the network, for the bundle's description.
         lineage: Where it comes from.
+        maps: Batches uint8 [n, H, W, C] on which the LiteRT model must answer alike, besides the golden picture.
     """
     out.mkdir(parents=True, exist_ok=True)
     _save_network(network, out / KERAS_FILE)
     _save_served(network, out / SAVED_MODEL, recipe, temperature)
     # Reading back what was written proves the file, not the object in memory.
     write_golden(out / GOLDEN, recipe, ServedModel(out / SAVED_MODEL, recipe).run)
+    golden = evidence(golden_picture(), recipe)[None]
     info = BundleInfo(
-        recipe=recipe.name, backbone=backbone, temperature=temperature, decision=decision, lineage=lineage
+        recipe=recipe.name,
+        backbone=backbone,
+        temperature=temperature,
+        decision=decision,
+        lineage=lineage,
+        no_lite_model=write_lite_model(out, out / SAVED_MODEL, recipe, chain([golden], maps)),
     )
     (out / DRAFT_FILE).write_text(info.model_dump_json(indent=2) + "\n")
 

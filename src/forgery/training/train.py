@@ -31,8 +31,8 @@ from forgery.writing import whole_folder
 
 logger = logging.getLogger(__name__)
 
-# Room asked for in the message of a full disk: SavedModel and `.keras` hold the weights once each.
-_BYTES_PER_WEIGHT = 2 * 4
+# Room asked for in the message of a full disk: SavedModel, LiteRT model and `.keras` hold the weights once each.
+_BYTES_PER_WEIGHT = 3 * 4
 
 
 def train(
@@ -78,7 +78,8 @@ def train(
         _log_start(run, config, network)
         fitted = _fit(network, training, validation, config, continued_from is not None, run, logs)
         result = _calibrated(network, fitted, validation, config, run.run_id)
-        export_draft(network, partial, recipe, result.temperature, result.decision, config.backbone, lineage)
+        maps = (each.numpy() for each, _ in batches(validation, config.training.batch_size, cache=False))
+        export_draft(network, partial, recipe, result.temperature, result.decision, config.backbone, lineage, maps)
         _log_end(run, result, logs)
     logger.info("%s", result.summary())
     return result
