@@ -152,8 +152,8 @@ def load(model_dir: str, name: str, limits: ServingLimits, kind: EngineKind = "a
     return Predictor(name, bundle, engine, limits)
 
 
-def _known(kind: str) -> EngineKind:
-    # argparse does not look at a default, which here is the environment's.
+def known_engine(kind: str) -> EngineKind:
+    """The engine of that name; InvalidConfig lists those there are. argparse does not look at a default."""
     if kind not in KINDS:
         raise InvalidConfig(f"--engine: {kind!r} is not known; known are {', '.join(KINDS)}")
     return kind
@@ -192,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         limits = ServingLimits.read(flags)
         check_origin(flags.model_dir, flags.storage_uri)
-        model = load(flags.model_dir, flags.model_name, limits, _known(flags.engine))
+        model = load(flags.model_dir, flags.model_name, limits, known_engine(flags.engine))
         largest = limits.max_pictures * int(np.prod(model.get_input_types()[0]["shape"][1:]))
         HardenedModelServer(model, read_address(flags), limits, grpc_max_bytes=largest, docs=flags.docs).start()
     except ForgeryError as error:

@@ -2,12 +2,11 @@
 
 import pytest
 
-from serving.predictor import main
+from forgery.errors import InvalidConfig
+from serving.predictor import known_engine
 
 
-def test_an_unknown_engine_is_told_with_the_known_ones(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORGERY_ENGINE", "onnx")
-    assert main([]) == 2
-    assert "known are tensorflow, litert, auto" in capsys.readouterr().err
+def test_an_unknown_engine_is_told_with_the_known_ones() -> None:
+    assert known_engine("litert") == "litert"
+    with pytest.raises(InvalidConfig, match="known are tensorflow, litert, auto"):
+        known_engine("onnx")
