@@ -43,4 +43,7 @@ def take_step(service: InferenceServices, step: str) -> str:
     service.set_canary(percent)
     if percent is None:
         return f"{service.describe()}: all requests go to the newest revision"
-    return f"{service.describe()}: {percent} % of the requests go to the newest revision"
+    said = f"{service.describe()}: {percent} % of the requests go to the newest revision, the rest to the one before"
+    if percent:
+        return said
+    return f"{said}; `forgery rollout undo` and then `forgery rollout canary promote` make that last"

@@ -50,6 +50,9 @@ def canary(
 ) -> None:
     """Send a share of the requests to the newest revision, then all of them, or none; in Knative mode only.
 
+    After a deployment, 10 leaves the new model a tenth of the requests and gives the rest back to the one before;
+    promote ends the canary; abort leaves it none, until `forgery rollout undo` takes it back.
+
     For example:
 
       forgery rollout canary 10 --service kserve:forgery/forgery

@@ -7,9 +7,8 @@ Needs KUBECONFIG, the images in the cluster, and a bucket that the tests and the
 import json
 import os
 import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +58,9 @@ def bucket() -> str:
     return f"s3://{os.environ.get('FORGERY_TEST_BUCKET', 'models')}/tests-{uuid.uuid4().hex[:8]}"
 
 
-def _overlay(folder: Path, namespace: str) -> Path:
+def _overlay(folder: Path, namespace: str, components: Sequence[str]) -> Path:
     """The dev overlay in another namespace, with the tests' bucket and without volumes that need a storage class."""
+    opted = [os.path.relpath(REPOSITORY / "manifests/components" / name, folder) for name in components]
     endpoint = os.environ["AWS_ENDPOINT_URL"]
     address = endpoint.partition("://")[2]
     dev = os.path.relpath(REPOSITORY / "manifests/overlays/dev/serving", folder)
@@ -70,6 +70,7 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: {namespace}
 resources: [{dev}]
+components: {json.dumps(opted)}
 patches:
   - target: {{kind: Namespace}}
     patch: '[{{"op": "replace", "path": "/metadata/name", "value": "{namespace}"}}]'
@@ -124,13 +125,27 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(cluster: None, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """The dev overlay applied in a new namespace; deleted after the module."""
-    namespace = f"forgery-test-{uuid.uuid4().hex[:6]}"
-    place = Place(namespace, _overlay(tmp_path_factory.mktemp("overlay"), namespace), bucket)
-    place.apply()
-    yield place
-    kubectl("delete", "namespace", namespace, "--wait=false")
+def make_place(
+    cluster: None, bucket: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Sequence[str]], Place]]:
+    """The dev overlay, with components, applied in a new namespace; deleted after the module."""
+    namespaces = []
+
+    def make(components: Sequence[str] = ()) -> Place:
+        namespace = f"forgery-test-{uuid.uuid4().hex[:6]}"
+        place = Place(namespace, _overlay(tmp_path_factory.mktemp("overlay"), namespace, components), bucket)
+        namespaces.append(namespace)
+        place.apply()
+        return place
+
+    yield make
+    for namespace in namespaces:
+        kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def place(make_place: Callable[[], Place]) -> Place:
+    return make_place()
 
 
 @pytest.fixture
@@ -142,12 +157,3 @@ def put(place: Place) -> Callable[..., Revision]:
         return deploy(service, bundle, place.bundles, service.read(), 0.8, run_id, lambda _: None, timeout_s)
 
     return run
-
-
-def wait_until(what: str, probe: Callable[[], bool], timeout_s: float = 60) -> None:
-    """Poll until it holds; fail naming it otherwise."""
-    deadline = time.monotonic() + timeout_s
-    while not probe():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what}: not within {timeout_s:.0f} s")
-        time.sleep(0.5)

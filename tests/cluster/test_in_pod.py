@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from compiled_tasks import task_containers
 
 from components.envelope import TRAIN_IMAGE
 from forgery.bundle import Bundle
+from forgery.config import RunConfig
 from forgery.rollout.port import Revision
+from pipelines.compile import COMPILED
 from pipelines.pod import BUCKET_CONFIG, BUCKET_SECRET, POD_USER
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -53,8 +57,21 @@ def moved(manifests: str, namespace: str) -> str:
     return manifests.replace("namespace: kubeflow", f"namespace: {namespace}")
 
 
-def step_pod(place: Any) -> dict[str, Any]:
-    """As `pipelines.pod` has its tasks: numeric user, read-only root, /tmp, the bucket by environment."""
+def step_pod(containers: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `pipelines.pod` has its tasks: numeric user, read-only root, /tmp, the bucket by environment.
+
+    One container after the other: all but the last are init containers.
+    """
+    for container in containers:
+        container |= {
+            "envFrom": [{"secretRef": {"name": BUCKET_SECRET}}, {"configMapRef": {"name": BUCKET_CONFIG}}],
+            "securityContext": {
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -68,20 +85,8 @@ def step_pod(place: Any) -> dict[str, Any]:
                 "runAsNonRoot": True,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [
-                {
-                    "name": "main",
-                    "image": TRAIN_IMAGE,
-                    "command": ["python3", "-c", STEP.format(namespace=place.namespace)],
-                    "envFrom": [{"secretRef": {"name": BUCKET_SECRET}}, {"configMapRef": {"name": BUCKET_CONFIG}}],
-                    "securityContext": {
-                        "readOnlyRootFilesystem": True,
-                        "allowPrivilegeEscalation": False,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-                }
-            ],
+            "initContainers": containers[:-1],
+            "containers": containers[-1:],
             "volumes": [{"name": "tmp", "emptyDir": {}}],
         },
     }
@@ -100,10 +105,46 @@ def test_a_step_in_a_pod_rolls_back(
 ) -> None:
     first = put(make_bundle(bias=0.0, seed=0), "a")
     put(make_bundle(bias=2.0, seed=2), "c")
-    kubectl("apply", "--namespace", runs, "-f", "-", data=json.dumps(step_pod(place)))
+    code = STEP.format(namespace=place.namespace)
+    container = {"name": "main", "image": TRAIN_IMAGE, "command": ["python3", "-c", code]}
+    kubectl("apply", "--namespace", runs, "-f", "-", data=json.dumps(step_pod([container])))
     phase = ended(runs)
     log = kubectl("logs", "--namespace", runs, "step")
     assert phase == "Succeeded", log
     newest = place.service().history()[-1]
     assert (newest.reason, newest.run_id, newest.storage_uri) == ("rollback", "in-a-pod", first.storage_uri)
     assert first.model_version in log
+
+
+def test_the_compiled_pipeline_trains_and_deploys_from_pods(place: Any, runs: str) -> None:
+    """All tasks of the YAML that ships, commands and images as they stand there, up to the model in service."""
+    config = RunConfig.read(
+        {
+            "source": "demo:60",
+            "recipe": "ela1_q90_gain15_32_bilinear",
+            "backbone": "cnn",
+            "variants": [],
+            "training": {"epochs": 2},
+            "data": {"min_class_pictures": 5},
+            "rule": {"floor": 0.0, "min_balanced_accuracy": 0.0},
+            "bundles": place.bundles,
+            "service": f"kserve:{place.namespace}/forgery",
+            "tracking": "",
+        }
+    )
+    containers = task_containers(COMPILED / "training.yaml", config.model_dump())
+    kubectl("apply", "--namespace", runs, "-f", "-", data=json.dumps(step_pod(containers)))
+    phase = ended(runs, timeout_s=600)
+    logs = {name: container_log(runs, name) for name in (each["name"] for each in containers)}
+    assert phase == "Succeeded", "\n".join(f"== {name}\n{log[-2000:]}" for name, log in logs.items())
+    newest = place.service().history()[-1]
+    assert newest.storage_uri == place.service().read().storage_uri
+    served = httpx.get(f"{place.url()}/v2/models/forgery", timeout=10).json()
+    assert newest.model_version in served["versions"]
+
+
+def container_log(namespace: str, name: str) -> str:
+    done = subprocess.run(
+        ["kubectl", "logs", "--namespace", namespace, "step", "-c", name], text=True, capture_output=True, check=False
+    )
+    return done.stdout + done.stderr

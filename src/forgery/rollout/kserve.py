@@ -11,6 +11,7 @@ import time
 from forgery.errors import DeployConflict, DeployFailed, InvalidConfig, ServiceUnavailable
 from forgery.rollout.cluster import Cluster, Document, Refused, connect_cluster
 from forgery.rollout.endpoint import AskVersion, open_endpoint
+from forgery.rollout.knative import canary_percent, is_knative
 from forgery.rollout.ledger import MANAGER, SERVICE_LABEL, Ledger
 from forgery.rollout.port import Revision, ServiceState
 from forgery.rollout.progress import cause_of_failure, hindrance, rolled_out
@@ -93,10 +94,11 @@ class KServeService:
             else:
                 settled_at = min(settled_at, time.monotonic() + SETTLED_S)
                 answers, said = self._asked(model_version, answers)
-            if answers >= ANSWERS_IN_A_ROW:
+            # Beside a canary's other revision one answer is all that can be asked for.
+            if answers >= (1 if 0 <= canary_percent(found) < 100 else ANSWERS_IN_A_ROW):
                 return f"{self.describe()} answers with {model_version} after {time.monotonic() - begin:.0f} s"
-            if not answers and time.monotonic() > settled_at and not _is_knative(found):
-                raise DeployFailed(f"all pods are new, but {said}")
+            if not answers and time.monotonic() > settled_at:
+                self._refuse_to_wait(found, said)
             time.sleep(POLL_S)
         raise DeployFailed(f"not in service after {timeout_s:.0f} s: {said}")
 
@@ -111,7 +113,7 @@ class KServeService:
             ServiceUnavailable: The Kubernetes API does not answer or refuses.
         """
         found = self._service()
-        if not _is_knative(found):
+        if not is_knative(found):
             raise InvalidConfig(
                 f"{self.describe()} is in Standard mode, whose canary would send requests past the transformer; "
                 "deploy and undo, or install the service with the component `knative`"
@@ -154,7 +156,7 @@ class KServeService:
 
     def _not_rolled_out(self, found: Document, storage_uri: str) -> str:
         """What the rollout waits for; empty once all pods are new. Raises DeployFailed where it waits in vain."""
-        if _is_knative(found):
+        if is_knative(found):
             # It keeps no Deployment of a known name, and moves requests by itself once the new pods are ready.
             self._hindrance(storage_uri)
             return ""
@@ -165,6 +167,16 @@ class KServeService:
             if error.status != 404:
                 raise ServiceUnavailable(f"{self.describe()}: its Deployment cannot be read: {error}") from error
         return self._hindrance(storage_uri)
+
+    def _refuse_to_wait(self, found: Document, said: str) -> None:
+        """Fail where time changes nothing any more; Knative's revisions take as long as they take."""
+        if not is_knative(found):
+            raise DeployFailed(f"all pods are new, but {said}")
+        if canary_percent(found) == 0:
+            raise DeployFailed(
+                f"{said}, and {self.describe()} sends no request to a new revision since a canary was aborted: "
+                "`forgery rollout canary promote` ends the canary"
+            )
 
     def _deployment_path(self) -> str:
         return f"/apis/apps/v1/namespaces/{self._namespace}/deployments/{self._name}-predictor"
@@ -207,12 +219,6 @@ class KServeService:
 def _state(found: Document) -> ServiceState:
     model: Document = found["spec"].get("predictor", {}).get("model") or {}
     return ServiceState(model.get("storageUri"), int(found["metadata"]["generation"]))
-
-
-def _is_knative(found: Document) -> bool:
-    """Standard is what our manifests say; `Serverless` is Knative's name of old."""
-    mode = (found["metadata"].get("annotations") or {}).get("serving.kserve.io/deploymentMode")
-    return mode in ("Knative", "Serverless")
 
 
 def _patch(now: ServiceState, storage_uri: str | None) -> list[Document]:

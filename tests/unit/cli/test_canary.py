@@ -29,9 +29,11 @@ def test_another_step_is_refused(step):
 
 def test_a_step_is_carried_out_and_said():
     service = Splitting()
-    assert take_step(service, "10") == "kserve:a/b: 10 % of the requests go to the newest revision"
+    said = take_step(service, "10")
+    assert said == "kserve:a/b: 10 % of the requests go to the newest revision, the rest to the one before"
+    assert "rollout undo" in take_step(service, "abort")
     take_step(service, "promote")
-    assert service.percents == [10, None]
+    assert service.percents == [10, 0, None]
 
 
 def test_a_local_service_has_no_canary(tmp_path):

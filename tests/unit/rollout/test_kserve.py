@@ -313,6 +313,29 @@ def test_a_canary_is_set_and_promoted_on_knative(service: KServeService, cluster
     assert "canaryTrafficPercent" not in cluster.service["spec"]["predictor"]
 
 
+def test_beside_a_canary_one_answer_of_the_new_model_is_enough(
+    service: KServeService, cluster: MemoryCluster, endpoint: Endpoint
+) -> None:
+    knative(cluster)
+    cluster.set_uri("s3://m/a")
+    service.set_canary(10)
+    endpoint.answers = ["old", "old", "a"] + ["old"] * 30
+    assert "answers with a" in service.wait_served("s3://m/a", "a", 30)
+
+
+def test_after_an_aborted_canary_the_model_before_can_be_brought_back_and_no_new_one(
+    service: KServeService, cluster: MemoryCluster, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forgery.rollout.kserve.SETTLED_S", 0.0)
+    knative(cluster)
+    cluster.set_uri("s3://m/a")
+    service.set_canary(0)
+    endpoint.answers = ["a"] * 30
+    assert "answers with a" in service.wait_served("s3://m/a", "a", 30)
+    with pytest.raises(DeployFailed, match="canary promote"):
+        service.wait_served("s3://m/a", "b", 30)
+
+
 def test_a_canary_is_refused_with_the_reason_in_standard_mode(service: KServeService) -> None:
     with pytest.raises(InvalidConfig, match="past the transformer"):
         service.set_canary(10)
