@@ -3,11 +3,25 @@
 from components.champion import find_champion
 from components.decide import decide
 from components.deploy import deploy
+from components.drift import check_drift
 from components.ela import compute_ela
 from components.evaluate import evaluate
 from components.ingest import ingest
+from components.retrain import retrain
 from components.rollback import rollback
 from components.train import train
 from components.validate import validate
 
-__all__ = ["compute_ela", "decide", "deploy", "evaluate", "find_champion", "ingest", "rollback", "train", "validate"]
+__all__ = [
+    "check_drift",
+    "compute_ela",
+    "decide",
+    "deploy",
+    "evaluate",
+    "find_champion",
+    "ingest",
+    "retrain",
+    "rollback",
+    "train",
+    "validate",
+]

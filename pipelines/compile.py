@@ -8,11 +8,12 @@ from kfp import compiler
 
 from components.envelope import TRAIN_IMAGE
 from forgery.errors import InvalidConfig
+from pipelines.monitoring import monitoring
 from pipelines.rollback import rollback
 from pipelines.training import training
 
 COMPILED = Path(__file__).parent / "compiled"
-PIPELINES: dict[str, Callable[..., Any]] = {"training": training, "rollback": rollback}
+PIPELINES: dict[str, Callable[..., Any]] = {"training": training, "rollback": rollback, "monitoring": monitoring}
 
 
 def compile_pipelines(folder: Path = COMPILED, image: str | None = None) -> list[Path]:

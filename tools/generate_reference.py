@@ -22,8 +22,9 @@ def render() -> dict[Path, str]:
 
 
 def parameters_page() -> str:
-    """Every parameter of a training run with its type, default, range and meaning."""
+    """Every parameter of the training and the monitoring pipeline with its type, default, range and meaning."""
     from forgery.config import RunConfig
+    from forgery.monitoring.config import MonitoringConfig
 
     head = (
         "# Parameters\n\n"
@@ -31,7 +32,10 @@ def parameters_page() -> str:
         "`forgery run` give a YAML file (`--config`) or single values (`--set training.epochs=5`). An unknown name or "
         "a value out of range is refused with what is accepted.\n"
     )
-    return NOTICE + head + "".join(parameter_tables(RunConfig))
+    monitoring = (
+        "\n# The monitoring pipeline\n\nWith `forgery monitor` give single values (`--set window_hours=168`).\n"
+    )
+    return NOTICE + "".join([head, *parameter_tables(RunConfig), monitoring, *parameter_tables(MonitoringConfig)])
 
 
 def parameter_tables(options: type[BaseModel], prefix: str = "") -> Iterator[str]:

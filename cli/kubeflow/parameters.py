@@ -8,11 +8,13 @@ from cli.kubeflow.compiled import CompiledPipeline
 from cli.settings import read_values
 from forgery.config import RollbackConfig, RunConfig
 from forgery.errors import InvalidConfig
+from forgery.monitoring.config import MonitoringConfig
 
 # What the pods of a cluster cannot reach: places of this machine.
 _LOCAL_PLACES = {
     "service": (("local:",), "kserve:NAMESPACE/NAME"),
     "bundles": (("file:", "/", "."), "s3://BUCKET/PREFIX"),
+    "payloads": (("file:", "/", "."), "s3://BUCKET/PREFIX"),
     "tracking": (("sqlite:", "file:", "/", "."), "http://HOST:PORT"),
 }
 _REMOTE_SOURCES = ("s3://", "kaggle:", "hf:", "demo:")
@@ -41,7 +43,8 @@ def run_parameters(pipeline: CompiledPipeline, file: Path | None, assignments: l
     unknown = sorted(set(values) - set(pipeline.parameters))
     if unknown:
         raise InvalidConfig(f"unknown parameter {unknown[0]!r}; {pipeline.name} has: {', '.join(pipeline.parameters)}")
-    known = [config for config in (RunConfig, RollbackConfig) if set(pipeline.parameters) <= set(config.model_fields)]
+    configs = (RunConfig, RollbackConfig, MonitoringConfig)
+    known = [config for config in configs if set(pipeline.parameters) <= set(config.model_fields)]
     if known:
         config = known[0].read(values).model_dump(mode="json")
         values = {name: config[name] for name in pipeline.parameters}

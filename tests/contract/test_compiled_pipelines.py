@@ -10,9 +10,10 @@ import components
 from components.envelope import TRAIN_IMAGE
 from forgery import __version__
 from forgery.config import RollbackConfig, RunConfig
+from forgery.monitoring.config import MonitoringConfig
 from pipelines.compile import COMPILED, PIPELINES, compile_pipelines
 
-CONFIGS = {"training": RunConfig(), "rollback": RollbackConfig()}
+CONFIGS = {"training": RunConfig(), "rollback": RollbackConfig(), "monitoring": MonitoringConfig()}
 
 
 def load(name):
@@ -65,6 +66,19 @@ def test_deploy_stands_under_the_gate_and_nothing_else_does():
         condition["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--decide-Output'] == true"
     )
     assert list(specification["components"]["comp-condition-1"]["dag"]["tasks"]) == ["deploy"]
+
+
+def test_monitoring_trains_anew_only_after_a_shift():
+    specification = load("monitoring")[0]
+    dag = specification["root"]["dag"]["tasks"]
+    assert {task: spec.get("dependentTasks", []) for task, spec in dag.items()} == {
+        "find-champion": [],
+        "check-drift": ["find-champion"],
+        "condition-1": ["check-drift"],
+    }
+    assert list(specification["components"]["comp-condition-1"]["dag"]["tasks"]) == ["retrain"]
+    condition = dag["condition-1"]["triggerPolicy"]["condition"]
+    assert condition == "inputs.parameter_values['pipelinechannel--check-drift-Output'] == true"
 
 
 def test_nothing_is_cached(name):

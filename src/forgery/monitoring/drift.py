@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from forgery.monitoring.payloads import PictureFacts, Scored
 from forgery.monitoring.reference import Reference
@@ -24,22 +25,22 @@ _QUALITY_BANDS: Final = ((0, "below 60"), (60, "60–74"), (75, "75–84"), (85,
 _BINS: Final = 10
 # Added to every count, so that a bin empty on one side gives a large figure and not an infinite one.
 _PSEUDO_COUNT: Final = 0.5
+_FIGURES: Final = ("psi", "distance")
 
 
-@dataclass(frozen=True)
-class DriftRule:
+class DriftRule(BaseModel):
     """When a column has shifted: both the size of the shift and the evidence for it must be enough.
 
-    Attributes:
-        psi: Least population stability index; by custom (Siddiqi, Credit Risk Scorecards, 2006) .1 is worth a look
-            and .25 a shift.
-        alpha: Part of unshifted windows that may be called shifted, all columns together.
-        min_pictures: Fewer in the window give no verdict.
+    By custom (Siddiqi, Credit Risk Scorecards, 2006) an index of .1 is worth a look and one of .25 a shift.
     """
 
-    psi: float = 0.2
-    alpha: float = 0.01
-    min_pictures: int = 200
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    psi: float = Field(0.2, ge=0, description="Least population stability index that counts as a shift.")
+    alpha: float = Field(
+        0.01, gt=0, lt=1, description="Part of unshifted windows that may be called shifted, all columns together."
+    )
+    min_pictures: int = Field(200, ge=20, description="Fewer pictures in the window give no verdict.")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,14 @@ class Drift:
     pictures: int
     shifts: tuple[Shift, ...] = ()
 
+    @property
+    def scalars(self) -> dict[str, float]:
+        """The figures for a table of metrics."""
+        figures = {f"{name}_{shift.column}": getattr(shift, name) for shift in self.shifts for name in _FIGURES}
+        return {"drifted": float(self.drifted), "pictures": float(self.pictures), **figures}
 
-def compare(reference: Reference | None, window: Sequence[Scored], rule: DriftRule = DriftRule()) -> Drift:
+
+def compare(reference: Reference | None, window: Sequence[Scored], rule: DriftRule) -> Drift:
     """Compare a window of the payload log with the reference of the model that answered it.
 
     Pictures that share a source are no independent draws, so the reference counts as many as it has groups. Each

@@ -32,6 +32,9 @@ def rows(count: int, seed: int, moved: float = 0.0, quality: int = 90, format_na
     )
 
 
+RULE = DriftRule()
+
+
 def reference(count: int = 600, groups: int = 600, **changes: float) -> Reference:
     return Reference(split="validation", groups=groups, pictures=rows(count, 0, **changes))
 
@@ -80,19 +83,19 @@ def test_qualities_fall_into_bands(quality: int | None, band: str) -> None:
 
 
 def test_the_same_stream_is_silent() -> None:
-    drift = compare(reference(), rows(400, 1))
+    drift = compare(reference(), rows(400, 1), RULE)
     assert (drift.drifted, drift.reason) == (False, "no shift in 400 pictures")
     assert len(drift.shifts) == 6
 
 
 def test_a_shift_is_named() -> None:
-    drift = compare(reference(), rows(400, 1, moved=2.0, quality=50))
+    drift = compare(reference(), rows(400, 1, moved=2.0, quality=50), RULE)
     assert {shift.column for shift in drift.shifts if shift.drifted} == {"ela_mean", "quality"}
     assert drift.reason == "shifted: mean error level, jpeg quality in 400 pictures"
 
 
 def test_a_small_shift_is_no_alarm_however_many_pictures_prove_it() -> None:
-    drift = compare(reference(5000, 5000), rows(20_000, 1, moved=0.15))
+    drift = compare(reference(5000, 5000), rows(20_000, 1, moved=0.15), RULE)
     (mean,) = (shift for shift in drift.shifts if shift.column == "ela_mean")
     assert mean.p_value < 1e-6
     assert not drift.drifted
@@ -100,15 +103,15 @@ def test_a_small_shift_is_no_alarm_however_many_pictures_prove_it() -> None:
 
 def test_few_groups_are_little_evidence() -> None:
     window = rows(400, 1, moved=0.8)
-    assert compare(reference(600, 600), window).drifted
-    assert not compare(reference(600, 6), window).drifted
+    assert compare(reference(600, 600), window, RULE).drifted
+    assert not compare(reference(600, 6), window, RULE).drifted
 
 
 def test_too_few_pictures_and_bundles_without_reference_give_no_verdict() -> None:
-    few = compare(reference(), rows(20, 1, moved=9))
+    few = compare(reference(), rows(20, 1, moved=9), RULE)
     assert (few.drifted, few.shifts) == (False, ())
     assert "fewer than 200" in few.reason
-    assert "no reference" in compare(None, rows(400, 1)).reason
+    assert "no reference" in compare(None, rows(400, 1), RULE).reason
     assert compare(reference(), rows(20, 1, moved=9), DriftRule(min_pictures=20)).drifted
 
 
