@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from serving import metrics
+from serving import metrics, tracing
 from serving.refusal import Refusal
 
 logger = logging.getLogger("serving.request")
@@ -70,11 +70,13 @@ def request(protocol: str, route: str, headers: Mapping[str, str]) -> Iterator[E
     forwarded.setdefault("x-request-id", uuid.uuid4().hex)
     entry = Entry(protocol, route[:_ROUTE_LENGTH], forwarded)
     token = _current.set(entry)
-    try:
-        yield entry
-    finally:
-        _current.reset(token)
-        _close(entry)
+    with tracing.request(protocol, entry.route, forwarded) as attributes:
+        try:
+            yield entry
+        finally:
+            _current.reset(token)
+            attributes |= {"forgery.code": entry.code, "forgery.request_id": entry.request_id}
+            _close(entry)
 
 
 def refuse(entry: Entry, refusal: Refusal) -> None:

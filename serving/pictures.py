@@ -2,7 +2,7 @@
 
 from forgery.errors import PictureRejected
 from forgery.picture import read_header
-from serving import journal
+from serving import journal, metrics
 from serving.limits import ServingLimits
 from serving.refusal import Reason, Refusal, of_picture
 from serving.sdk import InferRequest
@@ -13,6 +13,11 @@ INPUT = "image"
 
 def read_pictures(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
     """The files of a request, each checked by its header, before any is decoded. Raises Refusal."""
+    with metrics.stage("read"):
+        return _read(payload, limits)
+
+
+def _read(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
     if [tensor.name for tensor in payload.inputs] != [INPUT] or payload.inputs[0].datatype != "BYTES":
         raise Refusal(Reason.INVALID, f"send exactly one input named {INPUT!r}, of datatype BYTES", limit=INPUT)
     tensor = payload.inputs[0]

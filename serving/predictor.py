@@ -1,13 +1,11 @@
 """The predictor: evidence in, verdict out. It accepts the one recipe its model was trained on, by the input's name."""
 
 import argparse
-import asyncio
 import logging
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +18,17 @@ from forgery.decision import Label
 from forgery.engine import KINDS, Engine, EngineKind
 from forgery.errors import BundleError, ForgeryError, InvalidConfig
 from forgery.golden import check_golden
-from serving import journal, metrics
+from serving import journal, metrics, tracing
 from serving.arguments import begin, leave, read_address
 from serving.limits import ServingLimits
 from serving.outputs import ACTIVATION_MAP, PREDICTOR_OUTPUTS, Output, choose
 from serving.ports import Scorer
+from serving.reference import serve_reference
 from serving.refusal import Reason, Refusal
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
 from serving.server import HardenedModelServer, VersionedModel
+from serving.threads import Threads
 from serving.v2 import read_uint8
 
 logger = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ class Predictor(VersionedModel):
         self._bundle = bundle
         self._engine = engine
         self._limits = limits
-        # TensorFlow spreads one call over the CPUs; more calls at once than CPUs only add waiting and memory.
-        self._threads = ThreadPoolExecutor(available_cores(), "inference")
+        # More calls at once than CPUs only add waiting and memory, on either engine.
+        self._threads = Threads(available_cores(), "inference")
         self.ready = True
 
     async def versions(self) -> list[str]:
@@ -99,10 +99,11 @@ class Predictor(VersionedModel):
     async def predict(self, payload: Question, headers: Mapping[str, str] | None = None) -> Answer:
         """Run the network, away from the event loop so that probes are answered meanwhile."""
         wanted = ("probability_forged", *(["activation_map"] if ACTIVATION_MAP in payload.outputs else []))
+        return Answer(payload, await self._threads.run(self._run, payload.evidence, wanted))
+
+    def _run(self, evidence: NDArray[np.uint8], wanted: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
         with metrics.stage("inference"):
-            run = asyncio.get_running_loop().run_in_executor
-            numbers = await run(self._threads, self._engine.predict, payload.evidence, wanted)
-        return Answer(payload, numbers)
+            return self._engine.predict(evidence, wanted)
 
     async def postprocess(self, result: Answer, headers: Mapping[str, str] | None = None) -> InferResponse:
         """Apply the bundle's decision rule and answer in the order asked for."""
@@ -149,6 +150,7 @@ def load(model_dir: str, name: str, limits: ServingLimits, kind: EngineKind = "a
     check_golden(bundle, engine)
     logger.info("bundle %s runs on %s", bundle.digest, engine.kind)
     metrics.serve_model(bundle.digest, bundle.info.recipe)
+    serve_reference(bundle)
     return Predictor(name, bundle, engine, limits)
 
 
@@ -190,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     flags = begin(parser, arguments)
     try:
+        tracing.configure("forgery-predictor")
         limits = ServingLimits.read(flags)
         check_origin(flags.model_dir, flags.storage_uri)
         model = load(flags.model_dir, flags.model_name, limits, known_engine(flags.engine))

@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import APIRouter
 
 import forgery
+from serving import tracing
 from serving.gate import Admission
 from serving.grpc_server import GrpcServer
 from serving.limits import ServingLimits
@@ -124,6 +125,7 @@ class HardenedModelServer(ModelServer):
     def start(self, models: Sequence[Model] = ()) -> None:
         """Serve until SIGTERM or SIGINT, then drain."""
         asyncio.run(self._until_signalled())
+        tracing.turn_off()
 
     async def _until_signalled(self) -> None:
         stop = asyncio.Event()

@@ -3,11 +3,9 @@
 import argparse
 import asyncio
 import base64
-import contextvars
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from forgery.errors import ForgeryError, PictureRejected
 from forgery.recipes import Evidence, Recipe, evidence
-from serving import journal, metrics
+from serving import journal, metrics, tracing
 from serving.arguments import begin, leave, read_address
 from serving.detect import detect_router
 from serving.explain import MAKERS, Subject
@@ -39,6 +37,7 @@ from serving.refusal import Refusal, of_picture
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
 from serving.server import HardenedModelServer, VersionedModel
+from serving.threads import Threads
 from serving.upstream import Scores, Upstream, WrongRecipe, unusable
 from serving.v1 import predict_router
 
@@ -90,7 +89,7 @@ class Transformer(VersionedModel):
         self._limits = limits
         self._payloads = payloads
         # As many threads as pictures may be open at once: memory is bounded by this, not by who asks.
-        self._decoders = ThreadPoolExecutor(limits.decoders, "decode")
+        self._decoders = Threads(limits.decoders, "decode")
         self.ready = True
 
     async def healthy(self) -> bool:
@@ -128,6 +127,7 @@ class Transformer(VersionedModel):
                     left = question.seconds_left
                     scores = await self._upstream.score(prepared.recipe, prepared.evidence, wanted, left)
                 journal.note(model_version=scores.model_version, labels=scores.columns["label"])
+                metrics.serve_model(scores.model_version, prepared.recipe.name)
                 return Scored(prepared, scores)
             except WrongRecipe:
                 recipe = await self._upstream.recipe(question.seconds_left, refresh=True)
@@ -152,18 +152,17 @@ class Transformer(VersionedModel):
     async def _read(self, payload: InferRequest) -> Question:
         deadline = time.monotonic() + self._limits.request_timeout_s
         outputs = choose([each.name for each in payload.request_outputs or ()], TRANSFORMER_OUTPUTS)
-        pictures = await self._in_thread(read_pictures, payload, self._limits)
+        pictures = await self._decoders.run(read_pictures, payload, self._limits)
         return Question(payload, pictures, outputs, deadline)
 
     async def _prepare(self, question: Question, recipe: Recipe) -> Prepared:
-        with metrics.stage("evidence"):
-            maps = await self._for_each(partial(self._evidence, recipe), enumerate(question.pictures))
+        maps = await self._for_each(partial(self._evidence, recipe), enumerate(question.pictures))
         return Prepared(question, recipe, np.stack(maps))
 
     def _evidence(self, recipe: Recipe, numbered: tuple[int, bytes]) -> Evidence:
         index, picture = numbered
         try:
-            return evidence(picture, recipe, self._limits.picture)
+            return evidence(picture, recipe, self._limits.picture, watch=metrics.stage)
         except PictureRejected as error:
             raise of_picture(error, index) from error
 
@@ -188,14 +187,9 @@ class Transformer(VersionedModel):
             return made
         return [base64.b64encode(each).decode("ascii") for each in made]
 
-    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
-        # Like asyncio.to_thread, which knows no executor of one's own: the request's log entry goes along.
-        work = partial(contextvars.copy_context().run, function, *arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
-
     async def _for_each(self, function: Any, items: Any) -> list[Any]:
         """Run on every item; the first failure, in the items' order, cancels what has not begun."""
-        tasks = [asyncio.ensure_future(self._in_thread(function, item)) for item in items]
+        tasks = [asyncio.ensure_future(self._decoders.run(function, item)) for item in items]
         try:
             return [await task for task in tasks]
         finally:
@@ -217,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_payload_flags(parser)
     flags = begin(parser, arguments)
     try:
+        tracing.configure("forgery-transformer")
         limits = ServingLimits.read(flags)
         payloads = open_log(flags)
         upstream = Upstream(flags.predictor_host, flags.model_name)

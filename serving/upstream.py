@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe, parse_recipe
-from serving import journal
+from serving import journal, tracing
 from serving.refusal import Reason, Refusal
 from serving.sdk import GRPCInferenceServiceStub, InferInput, InferRequest, InferResponse, RequestedOutput, pb
 
@@ -165,7 +165,7 @@ class Upstream:
 
 def _metadata() -> tuple[tuple[str, str], ...]:
     entry = journal.current()
-    return tuple(entry.forwarded.items()) if entry is not None else ()
+    return tuple(tracing.outgoing(entry.forwarded).items()) if entry is not None else ()
 
 
 def _without_parameters(request: InferRequest) -> Any:

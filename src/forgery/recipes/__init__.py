@@ -5,6 +5,8 @@ A kind is one module of this package that defines one subclass of `Recipe`; addi
 
 import importlib
 import pkgutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 from forgery.errors import InvalidConfig
@@ -42,8 +44,19 @@ def parse_recipe(name: str) -> Recipe:
     return recipe
 
 
-def evidence(encoded: bytes, recipe: Recipe, limits: Limits = DEFAULT_LIMITS) -> Evidence:
+def evidence(
+    encoded: bytes,
+    recipe: Recipe,
+    limits: Limits = DEFAULT_LIMITS,
+    watch: Callable[[str], AbstractContextManager[object]] = nullcontext,
+) -> Evidence:
     """The one way from a file's bytes to the model's input; training, evaluation and serving all call it.
+
+    Args:
+        encoded: The file.
+        recipe: What is computed of it.
+        limits: Checked before decoding.
+        watch: Called with `decode` and `evidence`; each part runs inside the context it gives, e.g. to be timed.
 
     Returns:
         uint8 array of shape `recipe.shape`.
@@ -51,4 +64,7 @@ def evidence(encoded: bytes, recipe: Recipe, limits: Limits = DEFAULT_LIMITS) ->
     Raises:
         PictureRejected: The bytes are no accepted picture or break a limit.
     """
-    return recipe.compute(decode(encoded, limits, upright=recipe.upright))
+    with watch("decode"):
+        picture = decode(encoded, limits, upright=recipe.upright)
+    with watch("evidence"):
+        return recipe.compute(picture)
