@@ -2,9 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from math import isinf
 
 from prometheus_client import Gauge
-from prometheus_client.utils import floatToGoString
 
 from forgery.bundle import Bundle
 from forgery.monitoring.reference import read_reference
@@ -27,4 +27,4 @@ def show(scores: Sequence[float]) -> None:
     REFERENCE.clear()
     ordered = sorted(scores)
     for bound in BOUNDS if ordered else ():
-        REFERENCE.labels(floatToGoString(bound)).set(bisect_right(ordered, bound) / len(ordered))
+        REFERENCE.labels("+Inf" if isinf(bound) else str(bound)).set(bisect_right(ordered, bound) / len(ordered))
