@@ -19,12 +19,13 @@ def library_of(roots: tuple[str, ...], package: str) -> set[str]:
     """Modules of the library that are imported, however far down; recipes are copied as a whole."""
     graph = grimp.build_graph("forgery", package)
     imported = {module for root in roots for module in graph.find_upstream_modules(root)}
-    return {each for each in imported if each.startswith("forgery.") and not each.startswith("forgery.recipes")}
+    return {each for each in imported if re.match(r"forgery\.(?!recipes)", each) and not graph.find_children(each)}
 
 
 def copied_in(stage: str) -> set[str]:
     text = "\n".join(instructions("Dockerfile.serve")).split(f"AS {stage}\n")[1].split("\nFROM ")[0]
-    return {f"forgery.{name}" for name in re.findall(r"src/forgery/(\w+)\.py", text)} - {"forgery.__init__"}
+    copied = {"forgery." + path.replace("/", ".") for path in re.findall(r"src/forgery/([\w/]+)\.py", text)}
+    return {module for module in copied if not module.endswith(".__init__")}
 
 
 def test_serve_image_has_exactly_the_part_of_the_library_that_its_servers_import() -> None:
