@@ -1,0 +1,86 @@
+"""Measure serving on two cores and write the tables of `docs/performance.md`.
+
+A row of JSON is printed for each ratio. With --fuzz or --soak only those are run.
+"""
+
+import argparse
+import logging
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.rows import Row
+from benchmarks.serving import batching, endurance, memory, speed
+from benchmarks.serving.models import KINDS, make_bundle
+from benchmarks.serving.pictures import photograph
+from benchmarks.serving.report import tables, with_tables
+from benchmarks.serving.speed import Scale, Speed
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; returns 1 if a goal is missed."""
+    chosen = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    use_two_cores()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if chosen.fuzz or chosen.soak:
+            rows = list(_endurance(folder, chosen.fuzz, chosen.soak))
+        else:
+            rows = _speed(folder, Scale(5, 1.0) if chosen.quick else Scale(), chosen)
+    sys.stdout.writelines(f"{row.model_dump_json()}\n" for row in rows)
+    return 0 if all(row.met for row in rows) else 1
+
+
+def use_two_cores() -> None:
+    """Keep this process, and the servers it starts, to two cores, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), help="default: all")
+    parser.add_argument("--quick", action="store_true", help="measure less, to see that it works")
+    parser.add_argument("--no-page", action="store_true", help="print only")
+    parser.add_argument("--fuzz", type=int, default=0, metavar="N", help="send N hostile requests, e.g. 100000")
+    parser.add_argument("--soak", type=float, default=0, metavar="S", help="keep 70 %% load for S seconds, e.g. 1200")
+    return parser
+
+
+def _speed(folder: Path, scale: Scale, chosen: argparse.Namespace) -> list[Row]:
+    load, log, picture = os.getloadavg()[0], folder / "servers.log", photograph()
+    found: dict[str, Speed] = {}
+    rows: list[Row] = []
+    for kind in chosen.kinds:
+        bundle = make_bundle(KINDS[kind], folder / kind)
+        found[kind] = speed.measure(kind, bundle, picture, log, scale)
+        rows += [*found[kind].rows, memory.measure(kind, bundle, log), *batching.measure(kind, bundle, scale.rounds)]
+    if not chosen.no_page:
+        machine = (
+            f"{platform.machine()}, 2 cores, Python {platform.python_version()}, "
+            f"load average {load:.1f} before it began"
+        )
+        profiles = {kind: each.profile for kind, each in found.items()}
+        figures = {kind: each.figures for kind, each in found.items()}
+        PAGE.write_text(with_tables(PAGE.read_text(), tables(rows, profiles, figures, machine)))
+    return rows
+
+
+def _endurance(folder: Path, requests: int, seconds: float) -> Iterator[Row]:
+    bundle, log = make_bundle(KINDS["ela"], folder / "ela"), folder / "servers.log"
+    if requests:
+        yield from endurance.fuzz(bundle, requests, log).rows
+    if seconds:
+        yield from endurance.soak(bundle, photograph(), seconds, log).rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
