@@ -18,7 +18,7 @@ from forgery.errors import BundleError, InvalidConfig
 from forgery.golden import check_golden
 from forgery.recipes import parse_recipe
 
-BLOCKS = "blocks1_q75_q90_16"
+BLOCKS = "blocks2_16"
 
 
 @pytest.fixture(scope="module")

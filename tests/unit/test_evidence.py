@@ -186,7 +186,7 @@ def test_matched_pictures_all_have_the_last_save(image_set: Path, tmp_path: Path
 
 def test_dense_recipes_keep_masks_beside_their_maps(tmp_path: Path) -> None:
     ingest(f"demo:{DEMO_PICTURES}", tmp_path / "images", DataOptions(), 0)
-    recipe = BlocksRecipe(qualities=(75,), cells=8, matches=False)
+    recipe = BlocksRecipe(cells=8, matches=False)
     info = build_evidence(tmp_path / "images", tmp_path / "set", recipe)
     assert info.masks
     with_mask = {row.digest: row for row in read_pictures(tmp_path / "images") if row.mask_member}

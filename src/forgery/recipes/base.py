@@ -21,6 +21,8 @@ class Recipe(ABC):
     prefix: ClassVar[str]
     # Whether its cells are worth a verdict each: training then keeps the masks of forged pictures beside the maps.
     dense: ClassVar[bool] = False
+    # Levels by which single values may differ between processors, which add floats in another order.
+    tolerance: ClassVar[int] = 0
     upright: bool
 
     @property

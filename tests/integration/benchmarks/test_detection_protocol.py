@@ -15,7 +15,7 @@ from forgery.histories import MATCHED
 from forgery.recipes.blocks import BlocksRecipe
 
 OPTIONS = TrainingOptions(epochs=1, batch_size=16)
-RECIPE = BlocksRecipe(qualities=(75,), cells=16, matches=False)
+RECIPE = BlocksRecipe(cells=16, matches=False)
 TINY = System("tiny", RECIPE.name, "blocks", (MATCHED,), OPTIONS, forgeries=True)
 
 

@@ -12,7 +12,7 @@ from forgery.training.backbones import build_network
 from forgery.training.dense import UNKNOWN, PeakPooling, cell_loss
 from forgery.training.fit import fit, plan_phases, seed_everything
 
-RECIPE = BlocksRecipe(qualities=(75,), cells=16, matches=False)
+RECIPE = BlocksRecipe(cells=16, matches=False)
 
 
 def logit_map(cells: int) -> np.ndarray:
