@@ -11,6 +11,7 @@ import yaml
 
 from components.envelope import TRAIN_IMAGE
 from forgery.config import RunConfig
+from forgery.monitoring.config import MonitoringConfig
 from pipelines.pod import BUCKET_CONFIG, BUCKET_SECRET, POD_USER
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -205,4 +206,17 @@ def test_the_page_asks_the_transformer_and_calls_nobody_else(with_component: Cal
         allowed["matchLabels"]
         == objects["NetworkPolicy", "forgery", "forgery-transformer"]["spec"]["podSelector"]["matchLabels"]
     )
+    test_containers_are_locked_down(objects)
+
+
+def test_the_key_of_the_bucket_is_with_what_ships_and_not_with_what_decodes(
+    with_component: Callable[[str], Objects],
+) -> None:
+    objects = with_component("payload-log")
+    decoder, shipper = objects["InferenceService", "forgery", "forgery"]["spec"]["transformer"]["containers"]
+    assert [each["name"] for each in decoder["env"]] == ["FORGERY_PAYLOAD_LOG"]
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= {each["name"] for each in shipper["env"]}
+    assert shipper["image"] == TRAIN_IMAGE
+    folder, target, _ = shipper["args"]
+    assert (folder, target) == (decoder["env"][0]["value"], MonitoringConfig().payloads)
     test_containers_are_locked_down(objects)
