@@ -26,13 +26,14 @@ def evaluate(
         draft: The challenger, from training.
         champion: The model in service.
         seed: Seeds the bootstrap.
-        rule: The gate's rule (PromotionRule); its confidence and draws are used for the intervals.
+        rule: The gate's rule (PromotionRule); its views, sample sizes, confidence and draws are used.
         tracking: MLflow tracking URI; empty for none.
         bundle: The challenger with its metrics and model card, immutable from here on.
         comparison: Scores of both models, picture by picture.
-        metrics: The challenger's figures; forged is the positive class.
+        metrics: The challenger's figures over the judged views and in each; forged is the positive class.
         classification: Its confusion matrix and ROC curve.
-        report: Figures with intervals beside champion and baselines, worst errors as pictures.
+        report: Figures with intervals beside champion and baselines, in all views, with controls, robustness curves,
+            maps against masks and the worst errors as pictures.
     """
     from pathlib import Path
 

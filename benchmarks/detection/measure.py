@@ -3,17 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from sklearn.metrics import roc_auc_score
 
+from forgery.evaluation.maps import within_picture
 from forgery.metrics import Estimate, Outcome, estimates
 
+__all__ = ["FIGURES", "Verdicts", "ViewFigures", "at_common_threshold", "view_figures", "within_picture"]
+
 FIGURES = ("roc_auc", "f1", "macro_f1", "balanced_accuracy")
-# Cells a map is compared with its mask in, whatever the network's resolution.
-CELLS = 48
 
 Floats = NDArray[np.float64]
 
@@ -87,24 +86,6 @@ def _control(verdicts: Verdicts, draws: int) -> Estimate | None:
 def _mean(values: Iterable[float]) -> float | None:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else None
-
-
-def within_picture(activation: NDArray[np.float32], mask: NDArray[np.uint8]) -> float:
-    """ROC AUC of the map's cells inside the mask against the others of the same picture.
-
-    Args:
-        activation: [h, w] of any resolution.
-        mask: [H, W], more than 127 where forged.
-
-    Returns:
-        NaN where no cell, or every cell, lies mostly inside.
-    """
-    marked = (mask > 127).astype(np.float32)
-    inside = cv2.resize(marked, (CELLS, CELLS), interpolation=cv2.INTER_AREA) > 0.5
-    if inside.all() or not inside.any():
-        return float("nan")
-    cells = cv2.resize(activation, (CELLS, CELLS), interpolation=cv2.INTER_LINEAR)
-    return float(roc_auc_score(inside.ravel(), np.asarray(cells).ravel()))
 
 
 def at_common_threshold(probabilities: NDArray[np.float32], threshold: float) -> Floats:

@@ -122,7 +122,10 @@ def paired_gains(
 ) -> dict[str, Estimate]:
     """Challenger less champion on the same pictures, both measured on the same draws of groups.
 
-    Args and interval are those of `estimates`; a single group gives [-1, 1].
+    Args are those of `estimates`; a single group gives [-1, 1]. The interval is the expanded percentile one
+    (Hesterberg 2015, "What teachers should know about the bootstrap"), since plain percentiles of few groups are too
+    narrow: with 30 groups the gain of two equal models lay wholly above zero in 3.3 % of simulated comparisons instead
+    of 2.5 %.
 
     Raises:
         ValueError: The two do not speak of the same truth.
@@ -137,15 +140,55 @@ def paired_gains(
     values = difference(np.ones((1, len(challenger.forged))))
     drawn = [difference(weights) for weights in _group_weights(groups, draws, seed)]
     return {
-        name: _estimate(values[name], [chunk[name] for chunk in drawn], confidence, whole_range=(-1.0, 1.0))
+        name: _expanded(values[name], [chunk[name] for chunk in drawn], confidence, len(np.unique(np.asarray(groups))))
         for name in metrics
     }
+
+
+def mean_estimate(
+    values: ArrayLike,
+    groups: ArrayLike,
+    draws: int = DRAWS,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Estimate | None:
+    """The mean of figures in [0, 1] that were measured picture by picture, with an interval as in `estimates`.
+
+    Args:
+        values: [n]; NaN where a picture has none.
+        groups: Source group of each picture, [n].
+        draws: Bootstrap draws.
+        confidence: Of the two-sided interval.
+        seed: The same seed gives the same interval.
+
+    Returns:
+        None where no picture has a value.
+    """
+    figures = np.asarray(values, np.float64)
+    known = np.isfinite(figures)
+    if not known.any():
+        return None
+    measured, of = figures[known], np.asarray(groups)[known]
+    drawn = [weights @ measured / weights.sum(axis=1) for weights in _group_weights(of, draws, seed)]
+    return _estimate(np.array([measured.mean()]), drawn, confidence, whole_range=(0.0, 1.0))
 
 
 def _estimate(value: Floats, drawn: list[Floats], confidence: float, whole_range: tuple[float, float]) -> Estimate:
     tail = (1 - confidence) / 2
     low, high = np.quantile(np.concatenate(drawn), [tail, 1 - tail]) if drawn else whole_range
     return Estimate(value=float(value[0]), low=float(low), high=float(high))
+
+
+def _expanded(value: Floats, drawn: list[Floats], confidence: float, groups: int) -> Estimate:
+    """Percentiles farther out, as far as Student's t lies beyond the normal, and outer ones of the draws there are."""
+    from scipy.stats import norm, t
+
+    if not drawn:
+        return Estimate(value=float(value[0]), low=-1.0, high=1.0)
+    widening = np.sqrt(groups / (groups - 1)) * t.ppf((1 + confidence) / 2, groups - 1)
+    ranked = np.sort(np.concatenate(drawn))
+    rank = max(0, int(norm.cdf(-widening) * (len(ranked) + 1)) - 1)
+    return Estimate(value=float(value[0]), low=float(ranked[rank]), high=float(ranked[-1 - rank]))
 
 
 def _group_weights(groups: ArrayLike, draws: int, seed: int) -> Iterator[Floats]:

@@ -1,15 +1,19 @@
 """The same pictures as they come: raw, or with one history for both classes, so that only the edit can tell them."""
 
-from typing import Final
+from typing import Final, Literal
 
 from PIL import Image
 
 from forgery.histories import MATCHED, Save, saved
 
+__all__ = ["HARMONISED", "MATCHED", "RAW", "SHARED", "VIEWS", "View", "in_view"]
+
+View = Literal["raw", "harmonised", "matched", "shared"]
+
 RAW: Final = "raw"
 HARMONISED: Final = "harmonised"
 SHARED: Final = "shared"
-VIEWS: Final = {
+VIEWS: Final[dict[str, str]] = {
     RAW: "the files as they are: mostly file history",
     HARMONISED: "both classes decoded and saved at quality 90: history still readable as ghosts",
     MATCHED: "authentic pictures first through the saves of forged ones, then both harmonised: only the edit differs",

@@ -21,11 +21,14 @@ from forgery.evaluation.examples import collect_examples
 from forgery.evaluation.report import report_html
 from forgery.evaluation.scores import Comparison
 from forgery.golden import check_golden
+from forgery.metrics import estimates
+from forgery.picture import decode
 from forgery.recipes import evidence
 from forgery.scoring import FailedPicture, ScoredPicture, score_pictures
 from forgery.training.export import DRAFT_FILE
+from forgery.views import in_view
 
-CONFIG = RunConfig.read({"rule": {"bootstrap_draws": 100}})
+CONFIG = RunConfig.read({"rule": {"bootstrap_draws": 100, "sample_pictures": 16, "robustness_pictures": 8}})
 OTHER_RECIPE = "ela1_q75_gain10_luma_48_box"
 
 
@@ -33,10 +36,18 @@ def encoded_picture(index: int, forged: bool) -> bytes:
     random = np.random.default_rng(index)
     coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8)).resize((64, 48))
     if forged:
-        coarse.paste(Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)), (20, 20))
+        coarse.paste(Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)), (2, 2))
     target = io.BytesIO()
     # Forged files are saved otherwise: the header-only baseline is to find that.
     coarse.save(target, "PNG") if index % 10 == 0 else coarse.save(target, "JPEG", quality=70 if forged else 92)
+    return target.getvalue()
+
+
+def encoded_mask() -> bytes:
+    mask = Image.new("L", (64, 48))
+    mask.paste(255, (2, 2, 18, 18))
+    target = io.BytesIO()
+    mask.save(target, "PNG")
     return target.getvalue()
 
 
@@ -46,7 +57,9 @@ def write_image_set(folder: Path, only: str | None = None) -> Path:
     for split, pictures in (("train", 40), ("validation", 20), ("test", 24)):
         items = sorted(_items(split, pictures, only), key=lambda item: item[0].digest)
         with ShardWriter(folder, split, shard_mb=1) as shards:
-            rows += [row.model_copy(update={"shard": shards.add([(row.member, content)])}) for row, content in items]
+            for row, content in items:
+                mask = [(row.mask_member, encoded_mask())] if row.mask_member else []
+                rows.append(row.model_copy(update={"shard": shards.add([(row.member, content), *mask])}))
         counts[split] = {label: sum(row.label == label for row, _ in items) for label in ("authentic", "forged")}
     rows.sort(key=lambda row: row.digest)
     (folder / "manifest.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows))
@@ -76,6 +89,8 @@ def _items(split: Any, pictures: int, only: str | None) -> Iterator[tuple[Pictur
                 manipulation=manipulation,
                 shard="",
                 member=f"{digest}.{form.lower()}",
+                # One forged picture came without a mask.
+                mask_member=f"{digest}.mask.png" if forged and index != 1 else None,
             ),
             content,
         )
@@ -129,7 +144,78 @@ def test_each_model_is_scored_with_its_own_recipe(
         }
         assert scores.recipe == bundle.info.recipe
         assert scores.pictures.digests == sorted(alone)
-        np.testing.assert_allclose(scores.probabilities, [alone[each] for each in scores.pictures.digests], atol=1e-5)
+        raw = scores.views["raw"]
+        np.testing.assert_allclose(raw.probabilities, [alone[each] for each in scores.pictures.digests], atol=1e-5)
+
+
+def test_judged_views_hold_every_picture_and_others_a_sample_of_both_classes(comparison: Comparison) -> None:
+    for scores in (comparison.challenger, comparison.champion):
+        assert scores is not None
+        assert list(scores.views) == ["raw", "harmonised", "matched", "shared"]
+        assert scores.judged == ["raw", "harmonised"]
+        assert scores.views["harmonised"].pictures == list(range(24))
+        for view in ("matched", "shared"):
+            sampled = scores.views[view].pictures
+            assert [scores.pictures.labels[at] for at in sampled].count(1) == len(sampled) / 2 == 8
+        pooled = [each for view in scores.judged for each in scores.views[view].probabilities]
+        assert scores.outcome.probabilities.tolist() == pooled
+        assert estimates(scores.outcome, scores.groups_of(scores.positions), draws=100) == scores.metrics
+
+
+def test_views_show_the_copies_they_name(comparison: Comparison, image_set: Path, sealed: Path) -> None:
+    bundle = open_bundle(sealed)
+    engine, scores = Engine(bundle), comparison.challenger
+    files = {picture.digest: content for picture, content in read_encoded(image_set, ("test",))}
+    for view in ("harmonised", "shared"):
+        copies = [in_view(view, decode(files[scores.pictures.digests[at]])) for at in scores.views[view].pictures]
+        alone = engine.predict(np.stack([bundle.recipe.compute(each) for each in copies]))["probability_forged"]
+        np.testing.assert_allclose(scores.views[view].probabilities, alone, atol=1e-5)
+    matched, harmonised = scores.views["matched"], scores.views["harmonised"].probabilities
+    for at, probability in zip(matched.pictures, matched.probabilities, strict=True):
+        # Authentic pictures went through a save of a forged one first, forged ones are those of `harmonised`.
+        forged = scores.pictures.labels[at] == 1
+        assert (probability == pytest.approx(harmonised[at], abs=1e-5)) is forged
+
+
+def test_controls_and_maps_are_taken_where_a_mask_tells_the_place(comparison: Comparison) -> None:
+    scores = comparison.challenger
+    labels = np.asarray(scores.pictures.labels)
+    for view in scores.views.values():
+        assert view.control is not None
+        assert view.maps is not None
+        controls, maps = view.control.pictures, view.maps.pictures
+        assert 6 <= labels[controls].sum() <= 8
+        assert (labels[controls] == 0).sum() == 8
+        assert labels[maps].all()
+        assert set(view.maps.figures) == {"map", "ela", "centre"}
+        for figures in view.maps.figures.values():
+            for values in figures.values():
+                assert len(values) == len(maps)
+                assert all(0 <= value <= 1 for value in values)
+    # These patches lie in a corner, where a box in the middle does not look.
+    raw = scores.views["raw"].maps
+    assert raw is not None
+    assert raw.figures["centre"]["auc"][0] < 0.5
+    assert raw.figures["centre"]["f1"][0] < 0.2
+
+
+def test_robustness_is_measured_on_a_few_pictures_in_every_damage(comparison: Comparison) -> None:
+    found = comparison.challenger.robustness
+    assert found is not None
+    assert len(found.pictures) == 8
+    assert [(each.damage, each.level) for each in found.points][:3] == [("jpeg", 100), ("jpeg", 90), ("jpeg", 80)]
+    assert {each.damage for each in found.points} == {"jpeg", "resize", "blur", "noise"}
+    assert all(len(each.probabilities) == 8 for each in found.points)
+
+
+def test_what_is_not_asked_for_costs_nothing(image_set: Path, draft: Path, tmp_path: Path) -> None:
+    rule = {"bootstrap_draws": 100, "views": ["raw"], "sample_pictures": 2, "robustness_pictures": 0}
+    config = RunConfig.read({"rule": rule})
+    scores = evaluate(image_set, draft, None, tmp_path / "bundle", config).challenger
+    assert [len(view.pictures) for view in scores.views.values()] == [24, 2, 2, 2]
+    assert scores.metrics == scores.views["raw"].metrics
+    assert scores.robustness is None
+    assert "Robustness" not in (tmp_path / "bundle" / "model_card.md").read_text()
 
 
 def test_the_bundle_is_sealed_whole_with_its_metrics_and_card(comparison: Comparison, sealed: Path) -> None:
@@ -151,6 +237,12 @@ def test_the_card_names_data_figures_parts_and_limits(comparison: Comparison, se
     assert "| Format: PNG |" in card
     assert "**not proof**" in card
     assert "Header only" in card
+    control = comparison.challenger.views["shared"].control
+    assert control is not None
+    assert "| Shared | 16 |" in card
+    assert f"{control.roc_auc.value:.3f} [" in card
+    assert "| Made smaller, percent of each side | 50 |" in card
+    assert "| Harmonised, all |" in card
 
 
 def test_evaluating_the_same_draft_again_gives_the_same_bundle(
@@ -185,7 +277,8 @@ def test_a_champion_scored_against_itself_is_a_tie(
 ) -> None:
     same = evaluate(image_set, draft, make_bundle(seed=0), tmp_path / "bundle", CONFIG)
     assert same.champion is not None
-    assert same.champion.probabilities == same.challenger.probabilities
+    assert same.champion.views == same.challenger.views
+    assert same.champion.robustness == same.challenger.robustness
     assert same.champion.metrics == same.challenger.metrics
 
 
@@ -217,7 +310,7 @@ def test_the_report_shows_figures_errors_and_evidence_and_loads_nothing(
 
 def test_examples_are_the_worst_errors_then_the_surest_right_answers(comparison: Comparison, image_set: Path) -> None:
     scores = comparison.challenger
-    probabilities = np.asarray(scores.probabilities)
+    probabilities = np.asarray(scores.views["raw"].probabilities)
     forged = np.asarray(scores.pictures.labels, bool)
     examples = collect_examples(image_set, scores, errors=3, right=2)
     wrong = [each for each in examples if not each.right]
@@ -285,4 +378,4 @@ def test_comparison_json_is_plain(comparison: Comparison, tmp_path: Path) -> Non
     comparison.write(tmp_path / "comparison.json")
     plain = json.loads((tmp_path / "comparison.json").read_text())
     assert plain["challenger"]["model_version"] == comparison.challenger.model_version
-    assert len(plain["challenger"]["pictures"]["digests"]) == len(plain["challenger"]["probabilities"])
+    assert len(plain["challenger"]["pictures"]["digests"]) == len(plain["challenger"]["views"]["raw"]["probabilities"])

@@ -4,17 +4,20 @@ import json
 
 from forgery.bundle import BundleInfo
 from forgery.config import RunConfig
-from forgery.evaluation.figures import CLASSES, confusion, given_verdicts
+from forgery.evaluation.figures import CLASSES, VIEW_METRICS, confusion, coverage_and_risk
+from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison
 from forgery.evaluation.slices import SLICE_METRICS, slices
-from forgery.evaluation.wording import METRIC_TITLES, file_history, pretty
+from forgery.evaluation.tables import map_table
+from forgery.evaluation.wording import MAP_FIGURES, MAP_METHODS, METRIC_TITLES, file_history, pretty
 from forgery.reports import render
+from forgery.views import VIEWS
 
 
 def model_card(info: BundleInfo, comparison: Comparison, config: RunConfig) -> str:
     """Render the card of the challenger; the same evaluation gives the same text, hence no date and no latency."""
     scores, rule = comparison.challenger, config.rule
-    coverage, accuracy = given_verdicts(scores)
+    coverage, risk = coverage_and_risk(scores)
     return render(
         "model_card.md.j2",
         info=info,
@@ -24,7 +27,13 @@ def model_card(info: BundleInfo, comparison: Comparison, config: RunConfig) -> s
         classes=CLASSES,
         matrix=confusion(comparison)[1],
         coverage=coverage,
-        given_accuracy=accuracy,
+        risk=risk,
+        views=VIEWS,
+        view_metrics={name: METRIC_TITLES[name] for name in VIEW_METRICS},
+        damages=TITLES,
+        maps=map_table(scores, rule.bootstrap_draws, rule.confidence, config.seed),
+        map_methods=MAP_METHODS,
+        map_figures=MAP_FIGURES,
         slices=slices(scores, rule.bootstrap_draws, rule.confidence, config.seed),
         slice_metrics={name: METRIC_TITLES[name] for name in SLICE_METRICS},
         history=file_history(comparison),

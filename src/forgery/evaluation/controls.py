@@ -1,7 +1,5 @@
 """Crops without a forged pixel: whoever tells those of forged files from those of authentic ones reads history."""
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,12 +10,12 @@ _FRACTION = 0.4
 _MARGIN_PX = 4
 
 
-def control_crop(picture: Image.Image, mask: bytes | None, random: np.random.Generator) -> Image.Image | None:
+def control_crop(picture: Image.Image, mask: Image.Image | None, random: np.random.Generator) -> Image.Image | None:
     """A crop at a random place.
 
     Args:
         picture: In any view.
-        mask: PNG, of any size, 255 where forged; None for authentic pictures.
+        mask: Grey, of any size, 255 where forged; None for authentic pictures.
         random: Draws the place.
 
     Returns:
@@ -28,7 +26,7 @@ def control_crop(picture: Image.Image, mask: bytes | None, random: np.random.Gen
     width, height = round(picture.width * _FRACTION), round(picture.height * _FRACTION)
     marked = np.zeros((picture.height, picture.width), np.uint8)
     if mask is not None:
-        grey = Image.open(io.BytesIO(mask)).convert("L").resize(picture.size, Image.Resampling.BILINEAR)
+        grey = mask.resize(picture.size, Image.Resampling.BILINEAR)
         side = 2 * _MARGIN_PX + 1
         marked = np.asarray(cv2.dilate((np.asarray(grey) > 0).astype(np.uint8), np.ones((side, side), np.uint8)))
     corners = np.argwhere(_sums(np.asarray(cv2.integral(marked), np.int32), height, width) == 0)

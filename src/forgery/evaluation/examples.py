@@ -15,6 +15,7 @@ from forgery.evaluation.scores import ModelScores
 from forgery.picture import decode
 from forgery.recipes import Evidence, parse_recipe
 from forgery.scoring import NO_LIMITS
+from forgery.views import RAW
 
 _THUMBNAIL_PX = 224
 _CHANNELS_OF_COLOUR = 3
@@ -37,11 +38,13 @@ class Example:
 def collect_examples(image_set: Path, scores: ModelScores, errors: int = 6, right: int = 3) -> list[Example]:
     """The worst errors and the surest right answers, so many of each class, worst and surest first.
 
-    Worst is what lies farthest on the wrong side of the threshold.
+    Worst is what lies farthest on the wrong side of the threshold, of the files as they are.
     """
     order = {digest: rank for rank, digest in enumerate(_chosen(scores, errors, right))}
     wanted = ((picture, encoded) for picture, encoded in read_encoded(image_set, ("test",)) if picture.digest in order)
-    probabilities = dict(zip(scores.pictures.digests, scores.probabilities, strict=True))
+    raw = scores.views[RAW]
+    digests = [scores.pictures.digests[at] for at in raw.pictures]
+    probabilities = dict(zip(digests, raw.probabilities, strict=True))
     found = [
         (order[picture.digest], _example(picture, encoded, probabilities[picture.digest], scores))
         for picture, encoded in wanted
@@ -50,7 +53,7 @@ def collect_examples(image_set: Path, scores: ModelScores, errors: int = 6, righ
 
 
 def _chosen(scores: ModelScores, errors: int, right: int) -> Iterable[str]:
-    outcome = scores.outcome
+    outcome, positions = scores.outcome_in([RAW]), scores.positions_in([RAW])
     # Positive where the answer is right; how far from the threshold either way.
     margin = (outcome.probabilities - outcome.threshold) * np.where(outcome.forged, 1, -1)
     correct = (outcome.probabilities >= outcome.threshold) == outcome.forged
@@ -58,7 +61,7 @@ def _chosen(scores: ModelScores, errors: int, right: int) -> Iterable[str]:
         for forged in (True, False):
             candidates = np.flatnonzero((correct == wanted) & (outcome.forged == forged))
             for index in candidates[np.argsort(ranking[candidates], kind="stable")][:count]:
-                yield scores.pictures.digests[index]
+                yield scores.pictures.digests[positions[index]]
 
 
 def _example(picture: Picture, encoded: bytes, probability: float, scores: ModelScores) -> Example:

@@ -1,18 +1,22 @@
 """Plain data for metrics tables and charts: finite numbers, ready for a pipeline's metrics artifacts."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from forgery.evaluation.scores import Comparison, ModelScores
-from forgery.metrics import confusion_matrix
+from forgery.metrics import Estimate, confusion_matrix
 
 CLASSES = ["authentic", "forged"]
+# What every table of views shows.
+VIEW_METRICS = ("roc_auc", "f1", "balanced_accuracy")
 # The Kubeflow UI draws each point; more than this only slow it down.
 _CURVE_POINTS = 100
 _RELIABILITY_BINS = 10
 
 
 def scalar_metrics(comparison: Comparison) -> dict[str, float]:
-    """The challenger's sealed figures and latency, then the champion's with the prefix `champion_`."""
+    """The challenger's sealed figures and latency, the champion's with the prefix `champion_`, the baselines'."""
     figures = sealed_metrics(comparison.challenger) | {"latency_ms": comparison.challenger.latency_ms}
     if champion := comparison.champion:
         theirs = sealed_metrics(champion) | {"latency_ms": champion.latency_ms}
@@ -24,14 +28,20 @@ def scalar_metrics(comparison: Comparison) -> dict[str, float]:
 
 
 def sealed_metrics(scores: ModelScores) -> dict[str, float]:
-    """`f1`, `f1_low`, `f1_high` and so on, threshold, sizes.
+    """`f1`, `f1_low`, `f1_high` and so on over the judged views, `<view>_f1` and so on in each, threshold, sizes.
 
     Latency is left out: it belongs to the machine, and would give every evaluation of one model another digest.
     """
-    figures: dict[str, float] = {}
-    for name, estimate in scores.metrics.items():
-        figures |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    figures = _with_ends(scores.metrics)
+    for name, view in scores.views.items():
+        found = {metric: view.metrics[metric] for metric in VIEW_METRICS}
+        if view.control is not None:
+            found["control_roc_auc"] = view.control.roc_auc
+        figures |= {f"{name}_{metric}": value for metric, value in _with_ends(found).items()}
+    coverage, risk = coverage_and_risk(scores)
     figures |= {
+        "coverage": coverage,
+        "risk": risk,
         "threshold": scores.threshold,
         "test_pictures": float(len(scores.pictures)),
         "size_bytes": float(scores.size_bytes),
@@ -39,6 +49,14 @@ def sealed_metrics(scores: ModelScores) -> dict[str, float]:
     if scores.parameters is not None:
         figures["parameters"] = float(scores.parameters)
     return figures
+
+
+def _with_ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    return {
+        f"{name}{end}": value
+        for name, estimate in estimates.items()
+        for end, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high))
+    }
 
 
 def confusion(comparison: Comparison) -> tuple[list[str], list[list[int]]]:
@@ -75,12 +93,13 @@ def reliability(scores: ModelScores) -> tuple[list[float], list[float]]:
     return said, happened
 
 
-def given_verdicts(scores: ModelScores) -> tuple[float, float]:
-    """Part of the pictures outside the inconclusive band, and the accuracy of their verdicts (0 without any)."""
-    labels = [scores.decision.label(each) for each in scores.probabilities]
-    given = [
-        (label == "forged") == bool(truth)
-        for label, truth in zip(labels, scores.pictures.labels, strict=True)
+def coverage_and_risk(scores: ModelScores) -> tuple[float, float]:
+    """Part of the judged copies outside the inconclusive band, and the part of their verdicts that is wrong (or 0)."""
+    outcome = scores.outcome
+    labels = [scores.decision.label(each) for each in outcome.probabilities.tolist()]
+    wrong = [
+        (label == "forged") != bool(truth)
+        for label, truth in zip(labels, outcome.forged, strict=True)
         if label != "inconclusive"
     ]
-    return len(given) / len(labels), sum(given) / len(given) if given else 0.0
+    return len(wrong) / len(labels), sum(wrong) / len(wrong) if wrong else 0.0

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from forgery.evaluation.examples import Example
-from forgery.evaluation.figures import CLASSES, given_verdicts, reliability, roc_points
+from forgery.evaluation.figures import CLASSES, VIEW_METRICS, coverage_and_risk, reliability, roc_points
+from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison, ModelScores
 from forgery.evaluation.slices import SLICE_METRICS, slices
-from forgery.evaluation.wording import METRIC_TITLES, file_history, pretty
+from forgery.evaluation.tables import map_table
+from forgery.evaluation.wording import MAP_FIGURES, MAP_METHODS, METRIC_TITLES, file_history, pretty
 from forgery.metrics import DRAWS, Estimate, confusion_matrix, paired_gains
 from forgery.reports import render
 from forgery.reports.charts import Row, Series, interval_chart, line_chart
+from forgery.views import VIEWS
 
 _HEADLINES = ("f1", "balanced_accuracy", "roc_auc")
 
@@ -40,7 +43,13 @@ def report_html(comparison: Comparison, examples: Sequence[Example] = (), draws:
         roc_chart=_roc_chart(models),
         reliability_chart=_reliability_chart(models),
         matrices={name: confusion_matrix(scores.outcome) for name, scores in models.items()},
-        verdicts={name: given_verdicts(scores) for name, scores in models.items()},
+        verdicts={name: coverage_and_risk(scores) for name, scores in models.items()},
+        views={name: told for name, told in VIEWS.items() if name in comparison.challenger.views},
+        view_metrics={name: METRIC_TITLES[name] for name in VIEW_METRICS},
+        robustness_charts=_robustness_charts(models),
+        maps=map_table(comparison.challenger, draws, comparison.confidence, seed),
+        map_methods=MAP_METHODS,
+        map_figures=MAP_FIGURES,
         classes=CLASSES,
         slices=slices(comparison.challenger, draws, comparison.confidence, seed),
         slice_metrics={name: METRIC_TITLES[name] for name in SLICE_METRICS},
@@ -59,7 +68,7 @@ def _gains(comparison: Comparison, draws: int, seed: int) -> dict[str, Estimate]
     return paired_gains(
         challenger.outcome,
         champion.outcome,
-        challenger.pictures.groups,
+        challenger.groups_of(challenger.positions),
         draws=draws,
         confidence=comparison.confidence,
         seed=seed,
@@ -88,3 +97,18 @@ def _reliability_chart(models: dict[str, ModelScores]) -> Markup:
     ]
     perfect = Series("perfectly calibrated", (0, 1), (0, 1), quiet=True)
     return line_chart([*lines, perfect], "Calibration", "probability said", "part that is forged", (0, 1), (0, 1))
+
+
+def _robustness_charts(models: dict[str, ModelScores]) -> list[Markup]:
+    """One for each kind of damage: ROC AUC by level, from mild on the left to strong on the right."""
+    measured = {name: scores.robustness for name, scores in models.items() if scores.robustness is not None}
+    charts = []
+    for kind, (title, label) in TITLES.items() if measured else ():
+        lines = []
+        for name, robustness in measured.items():
+            points = [point for point in robustness.points if point.damage == kind]
+            steps = [point.level for point in points]
+            values = [point.metrics["roc_auc"].value for point in points]
+            lines.append(Series(name, steps, values))
+        charts.append(line_chart(lines, title, label, "ROC AUC", y_range=(0.3, 1)))
+    return charts

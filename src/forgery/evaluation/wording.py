@@ -1,6 +1,7 @@
 """Names and sentences that report and model card share."""
 
 from forgery.evaluation.scores import Comparison
+from forgery.views import RAW
 
 METRIC_TITLES = {
     "f1": "F1 (forged)",
@@ -12,6 +13,14 @@ METRIC_TITLES = {
     "accuracy": "Accuracy",
     "average_precision": "Average precision",
     "ece": "Calibration error (ECE)",
+}
+MAP_METHODS = {"map": "Model's map", "ela": "Plain ELA", "centre": "Centre box"}
+MAP_FIGURES = {
+    "auc": "ROC AUC within the picture",
+    "f1": "Pixel F1, as much marked as the mask",
+    "iou": "IoU, as much marked as the mask",
+    "shown_f1": "Pixel F1 as shown, from .5 on",
+    "shown_iou": "IoU as shown, from .5 on",
 }
 # A header-only AUC from here on means that files, not edits, tell the classes apart.
 _HISTORY_AUC = 0.6
@@ -27,9 +36,10 @@ def file_history(comparison: Comparison) -> str:
     header_only = next((each for each in comparison.baselines if each.name == "header_only"), None)
     if header_only is None or header_only.metrics["roc_auc"].value < _HISTORY_AUC:
         return ""
-    theirs, ours = header_only.metrics["roc_auc"].value, comparison.challenger.metrics["roc_auc"].value
+    theirs, ours = header_only.metrics["roc_auc"].value, comparison.challenger.views[RAW].metrics["roc_auc"].value
     return (
         "File headers alone, without a pixel, tell the classes of this test split apart with a ROC AUC of "
-        f"{theirs:.3f} (the model: {ours:.3f}). A detector can score well here by reading how a file was last saved "
-        "instead of what was edited; expect less on pictures whose two classes were saved alike."
+        f"{theirs:.3f} (the model on the same files: {ours:.3f}). A detector can score well here by "
+        "reading how a file was last saved instead of what was edited; expect less on pictures whose two classes were "
+        "saved alike."
     )

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from forgery.decision import DecisionRule
-from forgery.evaluation.scores import BaselineScores, Comparison, ModelScores, TestPictures
+from forgery.evaluation.scores import BaselineScores, Comparison, ModelScores, TestPictures, ViewScores
 from forgery.metrics import Outcome, estimates
+from forgery.views import RAW
 
 MakeScores = Callable[..., ModelScores]
 
@@ -18,16 +19,18 @@ def _scores(labels: list[int], probabilities: list[float], **columns: Any) -> Mo
         "manipulations": ["splice" if label else None for label in labels],
         "formats": ["JPEG"] * n,
         "pixels": [98_304] * n,
+        "qualities": [90] * n,
     }
     pictures = TestPictures(digests=[f"{index:064x}" for index in range(n)], labels=labels, **(defaults | columns))
+    metrics = estimates(Outcome.of(labels, probabilities, 0.5), pictures.groups, draws=50)
     return ModelScores(
         model_version="1" * 32,
         recipe="ela1_q90_gain15_32_bilinear",
         backbone="cnn",
         decision=DecisionRule(threshold=0.5, band_low=0.4, band_high=0.5),
         pictures=pictures,
-        probabilities=probabilities,
-        metrics=estimates(Outcome.of(labels, probabilities, 0.5), pictures.groups, draws=50),
+        views={RAW: ViewScores(pictures=list(range(n)), probabilities=probabilities, metrics=metrics)},
+        metrics=metrics,
         latency_ms=12.0,
         parameters=1234,
         size_bytes=5678,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from forgery.evaluation.figures import confusion, given_verdicts, reliability, roc, roc_points, scalar_metrics
-from forgery.evaluation.scores import Comparison
+from forgery.evaluation.figures import confusion, coverage_and_risk, reliability, roc, roc_points, scalar_metrics
+from forgery.evaluation.scores import Comparison, ControlScores, ViewScores
 from forgery.evaluation.wording import file_history
-from forgery.metrics import METRICS
+from forgery.metrics import METRICS, Estimate
 
 
 def test_scalars_are_finite_floats_of_challenger_champion_and_baselines(comparison: Comparison) -> None:
@@ -62,28 +62,58 @@ def test_reliability_sets_what_was_said_beside_what_was_true(make_scores: Any) -
     assert happened == pytest.approx([0.5, 0.5, 1.0])
 
 
-def test_given_verdicts_leave_out_the_inconclusive(make_scores: Any) -> None:
-    coverage, accuracy = given_verdicts(make_scores([0, 1, 1, 0], [0.1, 0.45, 0.9, 0.8]))
-    assert (coverage, accuracy) == (0.75, pytest.approx(2 / 3))
-    assert given_verdicts(make_scores([0, 1], [0.45, 0.45])) == (0, 0)
+def test_coverage_and_risk_leave_out_the_inconclusive(make_scores: Any) -> None:
+    coverage, risk = coverage_and_risk(make_scores([0, 1, 1, 0], [0.1, 0.45, 0.9, 0.8]))
+    assert (coverage, risk) == (0.75, pytest.approx(1 / 3))
+    assert coverage_and_risk(make_scores([0, 1], [0.45, 0.45])) == (0, 0)
+
+
+def test_each_view_has_its_scalars(comparison: Comparison) -> None:
+    raw = comparison.challenger.views["raw"]
+    control = ControlScores(pictures=[0, 1], probabilities=[0.5, 0.5], roc_auc=Estimate(value=0.5, low=0.4, high=0.6))
+    views = {"raw": raw, "shared": raw.model_copy(update={"control": control})}
+    scalars = scalar_metrics(
+        comparison.model_copy(update={"challenger": comparison.challenger.model_copy(update={"views": views})})
+    )
+    assert scalars["raw_f1"] == scalars["f1"] == raw.metrics["f1"].value
+    assert scalars["shared_roc_auc_low"] == raw.metrics["roc_auc"].low
+    assert scalars["shared_control_roc_auc"] == 0.5
+    assert "raw_control_roc_auc" not in scalars
+
+
+def test_judged_views_are_pooled(make_scores: Any) -> None:
+    scores = make_scores([0, 1, 1], [0.1, 0.9, 0.2], groups=["a", "b", "b"])
+    other = ViewScores(pictures=[0, 1, 2], probabilities=[0.6, 0.7, 0.8])
+    both = scores.model_copy(update={"views": {**scores.views, "harmonised": other}, "judged": ["raw", "harmonised"]})
+    assert both.outcome.probabilities.tolist() == [0.1, 0.9, 0.2, 0.6, 0.7, 0.8]
+    assert both.outcome.forged.tolist() == [False, True, True] * 2
+    assert both.groups_of(both.positions).tolist() == ["a", "b", "b"] * 2
+    assert confusion(Comparison.model_construct(challenger=both))[1] == [[1, 1], [1, 3]]
+
+
+def test_a_judged_view_must_hold_every_picture(make_scores: Any) -> None:
+    scores = make_scores([0, 1], [0.1, 0.9])
+    part = ViewScores(pictures=[1], probabilities=[0.5])
+    with pytest.raises(ValidationError, match="'raw' must hold an answer to each test picture"):
+        type(scores).model_validate(scores.model_dump() | {"views": {"raw": part}})
 
 
 def test_a_comparison_with_a_model_that_gives_no_number_survives_its_file(
     comparison: Comparison, tmp_path: Path
 ) -> None:
-    broken = comparison.challenger.model_copy(update={"probabilities": [math.nan] * 300})
+    raw = comparison.challenger.views["raw"].model_copy(update={"probabilities": [math.nan] * 300})
+    broken = comparison.challenger.model_copy(update={"views": {"raw": raw}})
     comparison.model_copy(update={"challenger": broken}).write(tmp_path / "comparison.json")
     again = Comparison.read(tmp_path / "comparison.json")
-    assert all(math.isnan(each) for each in again.challenger.probabilities)
+    assert all(math.isnan(each) for each in again.challenger.views["raw"].probabilities)
     assert again.champion == comparison.champion
 
 
 def test_columns_of_different_length_are_refused(make_scores: Any) -> None:
     with pytest.raises(ValidationError, match="one entry for each picture"):
         make_scores([0, 1], [0.1, 0.9], formats=["JPEG"])
-    scores = make_scores([0, 1], [0.1, 0.9])
     with pytest.raises(ValidationError, match="one probability for each picture"):
-        type(scores).model_validate(scores.model_dump() | {"probabilities": [0.1]})
+        ViewScores(pictures=[0, 1], probabilities=[0.1])
 
 
 def test_the_reader_is_warned_only_where_headers_tell_the_classes_apart(comparison: Comparison) -> None:
