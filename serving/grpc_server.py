@@ -11,6 +11,7 @@ from forgery.errors import InvalidConfig
 from serving import journal
 from serving.gate import Admission
 from serving.limits import ServingLimits
+from serving.properties import to_trailer
 from serving.refusal import of_error
 from serving.sdk import DataPlane, InferenceServicer, add_GRPCInferenceServiceServicer_to_server, pb
 
@@ -22,8 +23,9 @@ class Servicer(InferenceServicer):
     """The SDK's service without the calls that change the server, and with the model's version in its metadata."""
 
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Inputs, outputs and the versions that answer."""
+        """Inputs, outputs and the versions that answer; properties as a trailer."""
         found = await self._data_plane.model_metadata(request.name)
+        context.set_trailing_metadata((to_trailer(found.pop("properties")),))
         return pb.ModelMetadataResponse(**found)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802

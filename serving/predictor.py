@@ -23,11 +23,12 @@ from serving.arguments import begin, leave, read_address
 from serving.limits import ServingLimits
 from serving.outputs import ACTIVATION_MAP, PREDICTOR_OUTPUTS, Output, choose
 from serving.ports import Scorer
+from serving.properties import of_bundle
 from serving.reference import serve_reference
 from serving.refusal import Reason, Refusal
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
-from serving.server import HardenedModelServer, VersionedModel
+from serving.server import Description, HardenedModelServer, VersionedModel
 from serving.threads import Threads
 from serving.v2 import read_uint8
 
@@ -64,9 +65,9 @@ class Predictor(VersionedModel):
         self._threads = Threads(available_cores(), "inference")
         self.ready = True
 
-    async def versions(self) -> list[str]:
-        """The bundle's digest."""
-        return [self._bundle.digest]
+    async def describe(self) -> Description:
+        """The bundle's digest, and what it says of itself."""
+        return Description((self._bundle.digest,), of_bundle(self._bundle, getattr(self._engine, "kind", "")))
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """One input, named by the recipe."""

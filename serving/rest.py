@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import REGISTRY, exposition
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 import forgery
@@ -15,7 +16,16 @@ from serving.gate import Admission, Gate
 from serving.limits import ServingLimits
 from serving.refusal import of_error
 from serving.respond import json_response
-from serving.sdk import DataPlane, InferenceRequest, InferenceResponse, InferResponse, V2Endpoints
+from serving.sdk import (
+    DataPlane,
+    InferenceRequest,
+    InferenceResponse,
+    InferResponse,
+    ModelMetadataResponse,
+    ModelNotReady,
+    ModelReadyResponse,
+    V2Endpoints,
+)
 from serving.v2 import JSON_LENGTH_HEADER, read_request
 
 _INFER_BODY = {
@@ -24,6 +34,14 @@ _INFER_BODY = {
         "content": {"application/json": {"schema": InferenceRequest.model_json_schema()}},
     }
 }
+
+
+class ModelMetadata(ModelMetadataResponse):
+    """The protocol's metadata and `properties`, texts by name; see `serving.properties`."""
+
+    properties: dict[str, str] = Field(default_factory=dict)
+
+
 REFUSALS: dict[int | str, dict[str, Any]] = {
     code: {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
     for code, text in {
@@ -113,6 +131,18 @@ def _protocol(dataplane: DataPlane) -> APIRouter:
     router = APIRouter(prefix="/v2", tags=["v2"])
     missing: dict[int | str, dict[str, Any]] = {404: REFUSALS[404], 503: REFUSALS[503]}
 
+    # The SDK's own take a version as a query parameter, to refuse it with 501.
+    async def metadata(model_name: str) -> ModelMetadata:
+        """Inputs, outputs, the versions that answer now, and what the model says of itself."""
+        found: ModelMetadata = ModelMetadata.model_validate(await dataplane.model_metadata(model_name))
+        return found
+
+    async def ready(model_name: str) -> ModelReadyResponse:
+        """Whether a picture would be answered now."""
+        if not await dataplane.model_ready(model_name):
+            raise ModelNotReady(model_name)
+        return ModelReadyResponse(name=model_name, ready=True)
+
     async def infer(model_name: str, request: Request) -> Response:
         """Score pictures. `outputs` picks what is computed; the model's metadata lists what there is."""
         dataplane.get_model_from_registry(model_name)
@@ -123,8 +153,8 @@ def _protocol(dataplane: DataPlane) -> APIRouter:
 
     router.add_api_route("", endpoints.metadata, methods=["GET"])
     router.add_api_route("/models", endpoints.models, methods=["GET"])
-    router.add_api_route("/models/{model_name}", endpoints.model_metadata, methods=["GET"], responses=missing)
-    router.add_api_route("/models/{model_name}/ready", endpoints.model_ready, methods=["GET"], responses=missing)
+    router.add_api_route("/models/{model_name}", metadata, methods=["GET"], responses=missing)
+    router.add_api_route("/models/{model_name}/ready", ready, methods=["GET"], responses=missing)
     router.add_api_route(
         "/models/{model_name}/infer",
         infer,

@@ -32,7 +32,12 @@ try:
         )
         from kserve.protocol.grpc.servicer import InferenceServicer
         from kserve.protocol.infer_type import InferOutput, RequestedOutput
-        from kserve.protocol.rest.v2_datamodels import InferenceRequest, InferenceResponse
+        from kserve.protocol.rest.v2_datamodels import (
+            InferenceRequest,
+            InferenceResponse,
+            ModelMetadataResponse,
+            ModelReadyResponse,
+        )
         from kserve.protocol.rest.v2_endpoints import V2Endpoints
 finally:
     sys.argv = _arguments
@@ -56,8 +61,10 @@ __all__ = [
     "InferenceServicer",
     "InvalidInput",
     "Model",
+    "ModelMetadataResponse",
     "ModelNotFound",
     "ModelNotReady",
+    "ModelReadyResponse",
     "ModelServer",
     "RequestedOutput",
     "ServerNotLive",

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
@@ -40,12 +40,25 @@ class Address:
     share_grpc_port: bool = False
 
 
+@dataclass(frozen=True)
+class Description:
+    """Who answers.
+
+    Attributes:
+        versions: Digests of the bundles that answer; empty while none does.
+        properties: What the bundle says of itself, see `serving.properties`.
+    """
+
+    versions: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
 class VersionedModel(Model):
     """A model that knows which bundle answers."""
 
-    async def versions(self) -> list[str]:
-        """Digests of the bundles that answer; empty while none does."""
-        return []
+    async def describe(self) -> Description:
+        """Who answers now."""
+        return Description()
 
     def validate(self, payload: Any) -> Any:
         """Pass on what `preprocess` made: the SDK's check knows dictionaries only."""
@@ -73,14 +86,16 @@ class ReadyDataPlane(DataPlane):
         return self.get_model_from_registry(name)
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
-        """Inputs, outputs and versions. Raises ModelNotFound."""
+        """Inputs, outputs, versions and properties. Raises ModelNotFound."""
         model = self.get_model_from_registry(model_name)
+        found: Description = await model.describe()
         return {
             "name": model_name,
-            "versions": await model.versions(),
+            "versions": list(found.versions),
             "platform": "",
             "inputs": model.get_input_types(),
             "outputs": model.get_output_types(),
+            "properties": dict(found.properties),
         }
 
 

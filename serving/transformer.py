@@ -36,7 +36,7 @@ from serving.pictures import INPUT, read_pictures
 from serving.refusal import Refusal, of_picture
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
-from serving.server import HardenedModelServer, VersionedModel
+from serving.server import Description, HardenedModelServer, VersionedModel
 from serving.threads import Threads
 from serving.upstream import Scores, Upstream, WrongRecipe, unusable
 from serving.v1 import predict_router
@@ -96,12 +96,12 @@ class Transformer(VersionedModel):
         """Whether a picture would be answered now."""
         return await self._upstream.ready()
 
-    async def versions(self) -> list[str]:
-        """Versions that answer now; empty while none does."""
+    async def describe(self) -> Description:
+        """What the predictor says of itself now; empty while none answers."""
         try:
-            return await self._upstream.versions(timeout_s=1)
+            return await self._upstream.describe(timeout_s=1)
         except Refusal:
-            return []
+            return Description()
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """One input: whole files."""

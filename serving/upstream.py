@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe, parse_recipe
 from serving import journal, tracing
+from serving.properties import from_trailers
 from serving.refusal import Reason, Refusal
 from serving.sdk import GRPCInferenceServiceStub, InferInput, InferRequest, InferResponse, RequestedOutput, pb
+from serving.server import Description
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +88,12 @@ class Upstream:
             self._recipe = _recipe_of(metadata)
         return self._recipe
 
-    async def versions(self, timeout_s: float) -> list[str]:
-        """The versions that answer now. Raises Refusal."""
-        metadata = await self._call("ModelMetadata", pb.ModelMetadataRequest(name=self._model_name), timeout_s)
-        return list(metadata.versions)
+    async def describe(self, timeout_s: float) -> Description:
+        """Who answers now. Raises Refusal."""
+        trailers: list[tuple[str, str]] = []
+        question = pb.ModelMetadataRequest(name=self._model_name)
+        metadata = await self._call("ModelMetadata", question, timeout_s, trailers)
+        return Description(tuple(metadata.versions), from_trailers(trailers))
 
     async def score(
         self, recipe: Recipe, evidence: NDArray[np.uint8], outputs: Sequence[str], timeout_s: float
@@ -142,13 +146,18 @@ class Upstream:
             self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
         return GRPCInferenceServiceStub(self._channel)
 
-    async def _call(self, method: str, request: Any, timeout_s: float) -> Any:
+    async def _call(
+        self, method: str, request: Any, timeout_s: float, trailers: list[tuple[str, str]] | None = None
+    ) -> Any:
         deadline = time.monotonic() + timeout_s
         for attempt in itertools.count():
             try:
                 left = deadline - time.monotonic()
-                answer = await getattr(self._stub(), method)(request, timeout=max(left, 0.001), metadata=_metadata())
+                call = getattr(self._stub(), method)(request, timeout=max(left, 0.001), metadata=_metadata())
+                answer = await call
                 self._away_since = None
+                if trailers is not None:
+                    trailers += list(await call.trailing_metadata() or ())
                 return answer
             except grpc.aio.AioRpcError as error:
                 if error.code() not in _GOING_AWAY or self._gives_up(attempt):

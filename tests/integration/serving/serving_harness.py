@@ -53,9 +53,9 @@ class MeanEngine:
 def bundle_of(recipe: str = RECIPE, digest: str = "a" * 32, band: tuple[float, float] = (0.5, 0.5)) -> Bundle:
     rule = DecisionRule(threshold=0.5, band_low=band[0], band_high=band[1])
     lineage = Lineage(dataset_digest="", run_id="", code_version="")
-    return Bundle(
-        Path(), digest, BundleInfo(recipe=recipe, backbone="cnn", temperature=1, decision=rule, lineage=lineage)
-    )
+    metrics = {"f1": 0.81, "f1_low": 0.77, "f1_high": 0.85}
+    info = BundleInfo(recipe=recipe, backbone="cnn", temperature=1, decision=rule, lineage=lineage, metrics=metrics)
+    return Bundle(Path(), digest, info)
 
 
 def free_port() -> int:

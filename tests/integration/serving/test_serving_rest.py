@@ -80,6 +80,17 @@ def test_metadata_declares_every_output_that_can_be_asked_for(client: httpx.Clie
     assert answered == declared
 
 
+def test_metadata_says_how_good_the_model_is_and_where_its_card_is(client: httpx.Client) -> None:
+    properties = client.get("/v2/models/forgery").json()["properties"]
+    assert (properties["f1"], properties["f1_low"], properties["f1_high"]) == ("0.81", "0.77", "0.85")
+    assert (properties["recipe"], properties["model_card"]) == (RECIPE, "a" * 32 + "/model_card.md")
+
+
+def test_a_version_in_the_query_is_no_error_of_ours(client: httpx.Client) -> None:
+    assert client.get("/v2/models/forgery?model_version=7").status_code == 200
+    assert client.get("/v2/models/forgery/ready?model_version=7").status_code == 200
+
+
 def test_raw_bytes_may_follow_the_json(client: httpx.Client, jpeg: bytes) -> None:
     raw = len(jpeg).to_bytes(4, "little") + jpeg
     tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(raw)}}
