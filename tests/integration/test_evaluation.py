@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -114,6 +115,16 @@ def champion(make_bundle: Callable[..., Bundle]) -> Bundle:
 def draft(make_bundle: Callable[..., Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("draft") / "draft"
     return as_draft(make_bundle(seed=0), folder)
+
+
+def table_heads(markdown: str) -> list[tuple[str, str]]:
+    """First and second line of each table."""
+    lines = markdown.splitlines()
+    return [
+        (line, below)
+        for above, line, below in zip(["", *lines], lines, [*lines[1:], ""], strict=False)
+        if line.startswith("|") and not above.startswith("|")
+    ]
 
 
 def as_draft(bundle: Bundle, folder: Path) -> Path:
@@ -243,6 +254,8 @@ def test_the_card_names_data_figures_parts_and_limits(comparison: Comparison, se
     assert f"{control.roc_auc.value:.3f} [" in card
     assert "| Made smaller, percent of each side | 50 |" in card
     assert "| Harmonised, all |" in card
+    # A line of dashes under each head, and no blank one between: else Markdown shows no table.
+    assert all(re.match(r"\|(-+\|)+$", below) for head, below in table_heads(card))
 
 
 def test_evaluating_the_same_draft_again_gives_the_same_bundle(

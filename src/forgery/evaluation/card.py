@@ -9,7 +9,7 @@ from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison
 from forgery.evaluation.slices import SLICE_METRICS, slices
 from forgery.evaluation.tables import map_table
-from forgery.evaluation.wording import MAP_FIGURES, MAP_METHODS, METRIC_TITLES, file_history, pretty
+from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, file_history, pretty
 from forgery.reports import render
 from forgery.views import VIEWS
 
@@ -32,7 +32,6 @@ def model_card(info: BundleInfo, comparison: Comparison, config: RunConfig) -> s
         view_metrics={name: METRIC_TITLES[name] for name in VIEW_METRICS},
         damages=TITLES,
         maps=map_table(scores, rule.bootstrap_draws, rule.confidence, config.seed),
-        map_methods=MAP_METHODS,
         map_figures=MAP_FIGURES,
         slices=slices(scores, rule.bootstrap_draws, rule.confidence, config.seed),
         slice_metrics={name: METRIC_TITLES[name] for name in SLICE_METRICS},

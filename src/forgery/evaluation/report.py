@@ -10,7 +10,7 @@ from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison, ModelScores
 from forgery.evaluation.slices import SLICE_METRICS, slices
 from forgery.evaluation.tables import map_table
-from forgery.evaluation.wording import MAP_FIGURES, MAP_METHODS, METRIC_TITLES, file_history, pretty
+from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, file_history, pretty
 from forgery.metrics import DRAWS, Estimate, confusion_matrix, paired_gains
 from forgery.reports import render
 from forgery.reports.charts import Row, Series, interval_chart, line_chart
@@ -48,7 +48,6 @@ def report_html(comparison: Comparison, examples: Sequence[Example] = (), draws:
         view_metrics={name: METRIC_TITLES[name] for name in VIEW_METRICS},
         robustness_charts=_robustness_charts(models),
         maps=map_table(comparison.challenger, draws, comparison.confidence, seed),
-        map_methods=MAP_METHODS,
         map_figures=MAP_FIGURES,
         classes=CLASSES,
         slices=slices(comparison.challenger, draws, comparison.confidence, seed),

@@ -14,14 +14,7 @@ METRIC_TITLES = {
     "average_precision": "Average precision",
     "ece": "Calibration error (ECE)",
 }
-MAP_METHODS = {"map": "Model's map", "ela": "Plain ELA", "centre": "Centre box"}
-MAP_FIGURES = {
-    "auc": "ROC AUC within the picture",
-    "f1": "Pixel F1, as much marked as the mask",
-    "iou": "IoU, as much marked as the mask",
-    "shown_f1": "Pixel F1 as shown, from .5 on",
-    "shown_iou": "IoU as shown, from .5 on",
-}
+MAP_FIGURES = {"auc": "ROC AUC within the picture", "f1": "Pixel F1", "iou": "IoU"}
 # A header-only AUC from here on means that files, not edits, tell the classes apart.
 _HISTORY_AUC = 0.6
 
