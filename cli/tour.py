@@ -20,9 +20,9 @@ from forgery.rollout.port import InferenceServices
 
 # Enough pictures for a gate to tell models apart, few enough for two trainings in the demo's time.
 PICTURES = 320
-# What the demo changes of the defaults: a smaller map and fewer epochs fit its time.
-QUICK = ["recipe=ela1_q90_gain15_128_bilinear", "training.epochs=12"]
-WEAKER = ["recipe=ela1_q90_gain15_32_bilinear", "training.epochs=1"]
+# What the demo changes of the defaults: fewer cells and epochs fit its time.
+QUICK = ["recipe=blocks2_32", "training.epochs=12"]
+WEAKER = ["recipe=blocks2_8_nomatch", "training.epochs=1"]
 _SHOWN_PICTURES = 6
 
 

@@ -51,26 +51,30 @@ def page(bundle: Bundle, found: Mapping[str, Sequence[Seen]], rates: Mapping[tup
         "",
         "# How often the drift rule speaks up",
         "",
-        f"A `{bundle.info.backbone}` on `{bundle.info.recipe}`, and {len(known)} generated pictures of {groups} source "
-        "groups that it was not trained on. In each draw half of the groups are the reference; of the pictures of the "
-        f"other half comes the window, shifted or not. {DRAWS} draws a cell; the rule's defaults: index at least "
-        f"{rule.psi:g}, alpha {rule.alpha:g} over all columns.",
+        f"A `{bundle.info.backbone}` on `{bundle.info.recipe}`, and {len(known)} pictures of {groups} source "
+        "groups, made from the photographs that its training pictures were made from, by another seed. In each draw "
+        f"half of the groups are the reference; of the pictures of the other half comes the window, shifted or not. "
+        f"{DRAWS} draws a cell; the defaults of the rule: index {rule.psi:g}, alpha {rule.alpha:g} over all columns.",
         "",
         f"| stream | {' | '.join(f'windows of {window}' for window in WINDOWS)} | by |",
         f"|---|{'---|' * len(WINDOWS)}---|",
     ]
     for name in found:
-        cells = [f"{100 * rates[name, window].part:.1f} %" for window in WINDOWS]
-        columns = rates[name, WINDOWS[-1]].columns.most_common(4)
+        cells = [_cell(rates.get((name, window))) for window in WINDOWS]
+        columns = rates[name, WINDOWS[0]].columns.most_common(4)
         lines.append(f"| {name} | {' | '.join(cells)} | {', '.join(column.lower() for column, _ in columns) or '–'} |")
     lines += [
         "",
         "The first row is the rate of false alarms. Pictures of one source count as one picture of the reference, and "
-        "a shift must be large besides being no accident, which keeps it below alpha. The last row is no change of the "
-        "pictures: fewer of them are forged than in validation, which moves the score alone.",
+        "a shift must be large besides being no accident, which keeps it below alpha. The last row is another mix of "
+        "the same pictures, fewer of them forged than in validation; without a figure there were too few for a window.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _cell(found: Rate | None) -> str:
+    return "–" if found is None else f"{100 * found.part:.1f} %"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (name, window): rate(found[SAME], stream, window, DRAWS, seed=0)
         for name, stream in found.items()
         for window in WINDOWS
+        if len(stream) >= 2.2 * window  # half of the groups are not exactly half of the pictures
     }
     PAGE.write_text(page(bundle, found, rates))
     sys.stdout.write(f"{PAGE}\n")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MODEL = "forgery"
 CHAMPION = "champion"
-_BUNDLE_TAG = "bundle_digest"
+BUNDLE_TAG = "bundle_digest"
 
 Answer = TypeVar("Answer")
 
@@ -34,7 +34,7 @@ def register_version(tracking: str, bundle: Bundle, uri: str, run_id: str) -> st
     """
     if not tracking:
         return None
-    return _asked(tracking, lambda client: _register(client, bundle, uri, run_id))
+    return asked(tracking, lambda client: _register(client, bundle, uri, run_id))
 
 
 def set_champion(tracking: str, bundle_digest: str) -> None:
@@ -53,10 +53,11 @@ def set_champion(tracking: str, bundle_digest: str) -> None:
             raise InvalidConfig(f"no version of model {MODEL} in {shown(tracking)} is bundle {bundle_digest}")
         client.set_registered_model_alias(MODEL, CHAMPION, version)
 
-    _asked(tracking, move)
+    asked(tracking, move)
 
 
-def _asked(tracking: str, ask: "Callable[[MlflowClient], Answer]") -> Answer:
+def asked(tracking: str, ask: "Callable[[MlflowClient], Answer]") -> Answer:
+    """Put a question to MLflow. Raises ServiceUnavailable, InvalidConfig."""
     check_place(tracking)
     try:
         return ask(connect(tracking))
@@ -77,12 +78,12 @@ def _register(client: "MlflowClient", bundle: Bundle, uri: str, run_id: str) -> 
     if existing := _find_version(client, bundle.digest):
         return existing
     lineage = bundle.info.lineage
-    tags = {_BUNDLE_TAG: bundle.digest, RUN_TAG: run_tag(run_id), "dataset_digest": lineage.dataset_digest}
+    tags = {BUNDLE_TAG: bundle.digest, RUN_TAG: run_tag(run_id), "dataset_digest": lineage.dataset_digest}
     tags |= {"recipe": bundle.info.recipe, "backbone": bundle.info.backbone}
     version = client.create_model_version(MODEL, source=uri, run_id=find_run(client, run_id), tags=tags)
     return str(version.version)
 
 
 def _find_version(client: "MlflowClient", digest: str) -> str | None:
-    found = client.search_model_versions(f"name = '{MODEL}' and tags.{_BUNDLE_TAG} = '{digest}'", max_results=1)
+    found = client.search_model_versions(f"name = '{MODEL}' and tags.{BUNDLE_TAG} = '{digest}'", max_results=1)
     return str(found[0].version) if found else None
