@@ -11,7 +11,7 @@ from serving import tracing
 # From a bare gRPC hop (1 ms) to the default time limit (30 s).
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-REQUESTS = Counter("forgery_requests_total", "Inference requests answered.", ("protocol", "code"))
+REQUESTS = Counter("forgery_requests_total", "Inference requests answered, refusals included.", ("protocol", "code"))
 REQUEST_SECONDS = Histogram("forgery_request_seconds", "Inference requests, whole.", ("protocol",), buckets=_SECONDS)
 STAGE_SECONDS = Histogram(
     "forgery_stage_seconds",
@@ -19,7 +19,12 @@ STAGE_SECONDS = Histogram(
     ("stage",),
     buckets=_SECONDS,
 )
-REFUSALS = Counter("forgery_refusals_total", "Requests refused.", ("reason",))
+REFUSALS = Counter("forgery_refusals_total", "Requests refused, by the row of the table of errors.", ("reason",))
+REJECTED = Counter(
+    "forgery_pictures_rejected_total",
+    "Pictures not accepted: empty, bytes, unreadable, pixels, format, animated, truncated.",
+    ("reason",),
+)
 INSIDE = Gauge("forgery_requests_inside", "Inference requests being answered or waiting.")
 WAITING = Gauge("forgery_pictures_waiting", "Pieces of work, mostly pictures, that wait for a decoder.")
 PICTURES = Counter("forgery_pictures_total", "Pictures scored, by verdict.", ("label",))

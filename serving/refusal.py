@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from forgery.errors import PictureRejected
+from serving import metrics
 from serving.sdk import InvalidInput, ModelNotFound, ModelNotReady, ServerNotLive, ServerNotReady
 
 logger = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ class Refusal(GrpcException):
 
 def of_picture(error: PictureRejected, index: int) -> Refusal:
     """A picture that was not accepted, by its place in the request."""
+    metrics.REJECTED.labels(error.reason).inc()
     reason = _OF_PICTURE.get(error.reason, Reason.INVALID)
     return Refusal(reason, f"image[{index}]: {error}", limit=error.limit, index=index)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tools.generate_commands import commands_page
+from tools.generate_metrics import metrics_page
 from tools.markdown import NOTICE, table_cell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +19,11 @@ REFERENCE = Path("docs/reference")
 
 def render() -> dict[Path, str]:
     """The generated pages: path in the checkout, content."""
-    return {REFERENCE / "parameters.md": parameters_page(), REFERENCE / "commands.md": commands_page()}
+    return {
+        REFERENCE / "parameters.md": parameters_page(),
+        REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "metrics.md": metrics_page(),
+    }
 
 
 def parameters_page() -> str:

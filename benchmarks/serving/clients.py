@@ -12,6 +12,7 @@ from serving.sdk import GRPCInferenceServiceStub, pb
 
 # Makes what one thread calls with some files.
 Connect = Callable[[], Callable[[Sequence[bytes]], object]]
+_TIMEOUT_S = 600.0
 _UNLIMITED = (("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
 
 
@@ -25,7 +26,7 @@ def over_grpc(address: str) -> Connect:
             tensor = pb.ModelInferRequest.InferInputTensor(name="image", datatype="BYTES", shape=[len(files)])
             raw = b"".join(len(file).to_bytes(4, "little") + file for file in files)
             request = pb.ModelInferRequest(model_name=MODEL_NAME, inputs=[tensor], raw_input_contents=[raw])
-            return stub.ModelInfer(request, timeout=60)
+            return stub.ModelInfer(request, timeout=_TIMEOUT_S)
 
         return call
 
@@ -36,7 +37,7 @@ def over_rest(url: str) -> Connect:
     """The v2 protocol as JSON; encoding the base64 text is part of the call, as it is for a caller."""
 
     def connect() -> Callable[[Sequence[bytes]], object]:
-        client = httpx.Client(base_url=url, timeout=60)
+        client = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
 
         def call(files: Sequence[bytes]) -> object:
             texts = [base64.b64encode(file).decode() for file in files]
@@ -52,7 +53,7 @@ def over_form(url: str) -> Connect:
     """A form with one file, to the server that is compared with."""
 
     def connect() -> Callable[[Sequence[bytes]], object]:
-        client = httpx.Client(base_url=url, timeout=60)
+        client = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
 
         def call(files: Sequence[bytes]) -> object:
             (file,) = files
@@ -68,4 +69,4 @@ def evidence_over_grpc(address: str, recipe_name: str, maps: Evidence) -> Callab
     stub = GRPCInferenceServiceStub(grpc.insecure_channel(address, options=_UNLIMITED))
     tensor = pb.ModelInferRequest.InferInputTensor(name=recipe_name, datatype="UINT8", shape=list(maps.shape))
     request = pb.ModelInferRequest(model_name=MODEL_NAME, inputs=[tensor], raw_input_contents=[maps.tobytes()])
-    return lambda: stub.ModelInfer(request, timeout=60)
+    return lambda: stub.ModelInfer(request, timeout=_TIMEOUT_S)

@@ -8,13 +8,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 Call = Callable[[], object]
 
+_FEWEST_ROUNDS = 5
 
-def in_turn(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
-    """Median seconds of each call, made one after the other in every round: what else runs disturbs all alike."""
+
+def in_turn(calls: Mapping[str, Call], rounds: int, most_s: float = 60.0) -> dict[str, float]:
+    """Median seconds of each call, made one after the other in every round: what else runs disturbs all alike.
+
+    Args:
+        calls: By name.
+        rounds: How often; less, but at least five times, when it takes longer than `most_s`.
+        most_s: See there.
+    """
+    end = time.perf_counter() + most_s
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
-    for _ in range(rounds):
+    for number in range(rounds):
+        if number >= _FEWEST_ROUNDS and time.perf_counter() > end:
+            break
         for name, call in calls.items():
             begin = time.perf_counter()
             call()

@@ -335,3 +335,28 @@ def test_the_inconclusive_band_is_told_on_request(own_pair: Pair, jpeg: bytes) -
     with httpx.Client(base_url=own_pair.transformer.url, timeout=30) as client:
         found = columns(infer(client, v2(jpeg, outputs=("band_low", "band_high", "label"))))
     assert found == {"band_low": [0.0], "band_high": [0.75], "label": ["inconclusive"]}
+
+
+def test_prometheus_reads_what_happened(client: httpx.Client, jpeg: bytes) -> None:
+    def series() -> dict[str, float]:
+        lines = client.get("/metrics").text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    before = series()
+    assert infer(client, v2(jpeg, jpeg)).status_code == 200
+    assert client.post("/v1/detect", content=b"no picture").status_code == 400
+    after = series()
+    grown = {name for name, value in after.items() if value > before.get(name, 0)}
+    stages = ("read", "queue", "decode", "evidence", "hop", "inference")
+    assert grown >= {
+        'forgery_requests_total{code="200",protocol="rest"}',
+        'forgery_requests_total{code="400",protocol="rest"}',
+        'forgery_requests_total{code="OK",protocol="grpc"}',
+        'forgery_refusals_total{reason="invalid"}',
+        'forgery_pictures_rejected_total{reason="unreadable"}',
+        'forgery_pictures_total{label="authentic"}',
+        "forgery_probability_forged_count",
+        *(f'forgery_stage_seconds_count{{stage="{stage}"}}' for stage in stages),
+    }
+    assert after["forgery_requests_inside"] == after["forgery_pictures_waiting"] == 0
+    assert after[f'forgery_model_info{{model_version="{"a" * 32}",recipe="{RECIPE}"}}'] == 1

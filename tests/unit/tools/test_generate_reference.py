@@ -37,3 +37,9 @@ def test_commands_page_shows_sub_commands_with_options() -> None:
 
 def test_table_cell_stays_on_one_line() -> None:
     assert table_cell("a\n  b") == "a b"
+
+
+def test_metrics_page_shows_every_metric_with_its_labels() -> None:
+    page = generate_reference.render()[Path("docs/reference/metrics.md")]
+    assert "| `forgery_requests_total` | counter | `protocol`, `code` | " in page
+    assert "| `forgery_requests_inside` | gauge |  | " in page
