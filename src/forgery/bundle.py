@@ -47,8 +47,45 @@ class Lineage(BaseModel):
     continued_from: str | None = None  # digest of the champion whose weights it started from
 
 
+class Headline(BaseModel):
+    """How good the model was measured to be, in one figure that names what it was measured on.
+
+    Attributes:
+        metric: By its name in `forgery.metrics`; forged is the positive class.
+        value: Over all `views` pooled.
+        low: Lower end of its bootstrap interval over source groups.
+        high: Upper end.
+        confidence: Of that interval.
+        split: Which pictures: `test`, which training never saw.
+        views: Copies of them, by the names of `forgery.views`.
+        pictures: How many, each in every view.
+        card: File of the bundle that has all other figures, protocol and limits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    confidence: float
+    split: str
+    views: tuple[str, ...]
+    pictures: int
+    card: str = CARD_FILE
+
+    def __str__(self) -> str:
+        """E.g. `f1 0.812 [0.771, 0.850], 95 % interval, on the test split, raw and harmonised`."""
+        interval = f"[{self.low:.3f}, {self.high:.3f}], {self.confidence:.0%} interval"
+        return f"{self.metric} {self.value:.3f} {interval}, on the {self.split} split, {' and '.join(self.views)}"
+
+
 class BundleInfo(BaseModel):
-    """What a bundle says of itself; `metrics` are those of the test split, forged being the positive class."""
+    """What a bundle says of itself.
+
+    `metrics` are those of the test split, forged being the positive class: over the judged views pooled and, with the
+    view's name before them, in each. `headline` is the first of them with all that names it; None before evaluation.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,6 +95,7 @@ class BundleInfo(BaseModel):
     temperature: float = Field(gt=0)  # calibration, already inside the SavedModel
     decision: DecisionRule
     metrics: dict[str, float] = {}
+    headline: Headline | None = None
     lineage: Lineage
     no_lite_model: str = ""  # why there is no model.tflite; empty where there is one, or none was tried
 

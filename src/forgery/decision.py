@@ -24,7 +24,9 @@ class DecisionRule(BaseModel):
     """Sealed in the bundle and applied by the predictor.
 
     `probability_forged >= threshold` reads forged, below it authentic, unless it lies strictly inside the band
-    (`band_low`, `band_high`), which reads inconclusive. Both ends equal to the threshold mean no band.
+    (`band_low`, `band_high`), which reads inconclusive. Both ends equal to the threshold mean no band. `coverage` is
+    the part of the validation pictures that get a verdict, `risk` the part of those verdicts that is wrong: chosen
+    there, hence optimistic; None for rules of older bundles.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +35,8 @@ class DecisionRule(BaseModel):
     band_low: float = Field(ge=0, le=1)
     band_high: float = Field(ge=0, le=1)
     objective: str = "macro_f1"
+    coverage: float | None = Field(None, ge=0, le=1)
+    risk: float | None = Field(None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> "DecisionRule":
@@ -45,6 +49,18 @@ class DecisionRule(BaseModel):
         if self.band_low < probability_forged < self.band_high:
             return "inconclusive"
         return "forged" if probability_forged >= self.threshold else "authentic"
+
+    def coverage_and_risk(self, labels: ArrayLike, probabilities: ArrayLike) -> tuple[float, float]:
+        """Part of the pictures that get a verdict, and the part of those verdicts that is wrong (0 without any).
+
+        Args:
+            labels: [n], 1 forged, 0 authentic; n > 0.
+            probabilities: Calibrated probabilities of forged in [0, 1], [n].
+        """
+        scores, forged = _checked(probabilities, labels)
+        given = ~((scores > self.band_low) & (scores < self.band_high))
+        wrong = (scores >= self.threshold) != forged
+        return float(given.mean()), float(wrong[given].mean()) if given.any() else 0.0
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -98,16 +114,22 @@ def choose_rule(labels: ArrayLike, probabilities: ArrayLike, objective: str = "m
         InvalidConfig: The objective is unknown.
         ValueError: Shapes differ or a probability is not finite.
     """
-    allowed_false_alarms = _parse_objective(objective)
+    allowed_false_alarms = parse_objective(objective)
     scores, forged = _checked(probabilities, labels)
     if forged.all() or not forged.any() or scores.min() == scores.max():
-        return DecisionRule(threshold=0.5, band_low=0.5, band_high=0.5, objective=objective)
+        return _measured(DecisionRule(threshold=0.5, band_low=0.5, band_high=0.5, objective=objective), forged, scores)
     thresholds = _thresholds(scores)
     values = _objective_values(thresholds, scores, forged, objective, allowed_false_alarms)
     best = thresholds[np.isclose(values, values.max(), rtol=0, atol=1e-12)]
     threshold = float(best[np.argmin(np.abs(best - 0.5))])
     low, high = _band(threshold, scores, forged)
-    return DecisionRule(threshold=threshold, band_low=low, band_high=high, objective=objective)
+    rule = DecisionRule(threshold=threshold, band_low=low, band_high=high, objective=objective)
+    return _measured(rule, forged, scores)
+
+
+def _measured(rule: DecisionRule, forged: NDArray[np.bool_], scores: NDArray[np.float64]) -> DecisionRule:
+    coverage, risk = rule.coverage_and_risk(forged, scores)
+    return rule.model_copy(update={"coverage": coverage, "risk": risk})
 
 
 def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -119,7 +141,8 @@ def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64],
     return values, forged
 
 
-def _parse_objective(objective: str) -> float | None:
+def parse_objective(objective: str) -> float | None:
+    """The rate of a `false_alarm:<rate>`, None for the other objectives; InvalidConfig for an unknown one."""
     if objective in OBJECTIVES[:-1]:
         return None
     kind, _, text = objective.partition(":")
@@ -187,7 +210,7 @@ def _abstaining(
     ordered = np.concatenate([scores[order], [limit]])
     ends = np.concatenate([[threshold], (ordered[:-1] + ordered[1:]) / 2])
     costs = np.concatenate([[0.0], np.cumsum(_ABSTAIN_COST - wrong[order])])
-    # Pictures with the same score stay together.
-    costs[1:-1][ordered[:-2] == ordered[1:-1]] = np.inf
+    # Pictures with the same score stay together, and an end lies beyond the last one that is taken: none does at 0 and 1.
+    costs[1:][ends[1:] <= ordered[:-1]] = np.inf
     fill = max(0, most + 1 - len(costs))
     return np.pad(ends, (0, fill))[: most + 1], np.pad(costs, (0, fill), constant_values=np.inf)[: most + 1]

@@ -234,6 +234,11 @@ def test_the_bundle_is_sealed_whole_with_its_metrics_and_card(comparison: Compar
     assert bundle.digest == comparison.challenger.model_version
     assert bundle.info.metrics["f1"] == comparison.challenger.metrics["f1"].value
     assert bundle.info.metrics["f1_low"] <= bundle.info.metrics["f1"] <= bundle.info.metrics["f1_high"]
+    headline = bundle.info.headline
+    assert headline is not None
+    assert (headline.metric, headline.value, headline.split) == ("f1", bundle.info.metrics["f1"], "test")
+    assert (headline.views, headline.pictures) == (("raw", "harmonised"), 24)
+    assert (sealed / headline.card).is_file()
     assert not (sealed / DRAFT_FILE).exists()
     assert [path.name for path in sealed.parent.iterdir()] == ["bundle"]
     check_golden(bundle, Engine(bundle))

@@ -166,3 +166,31 @@ def test_verdicts_inside_the_band_are_inconclusive_and_its_ends_are_not(probabil
 def test_a_threshold_outside_its_band_is_refused() -> None:
     with pytest.raises(ValidationError, match="band_low <= threshold"):
         DecisionRule(threshold=0.2, band_low=0.3, band_high=0.6)
+
+
+def test_certain_answers_are_never_inconclusive() -> None:
+    labels = [0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0]
+    rule = choose_rule(labels, [0.0, 0.0, 0.2, 0.2, 0.2, 0.4, 0.4, 0.6, 0.6, 0.6, 0.8, 1.0])
+    # Abstaining from .8, which is right, would pay only if the error at 1 could be left out too.
+    assert (rule.threshold, rule.band_low, rule.band_high) == (0.7, 0.7, 0.7)
+
+
+def test_coverage_and_risk_are_those_of_the_pictures_it_was_chosen_on() -> None:
+    labels, probabilities = calibrated(500)
+    rule = choose_rule(labels, probabilities)
+    verdicts = [rule.label(each) for each in probabilities]
+    given = [(verdict, label) for verdict, label in zip(verdicts, labels, strict=True) if verdict != "inconclusive"]
+    wrong = sum((verdict == "forged") != bool(label) for verdict, label in given)
+    assert 0.8 <= len(given) / 500 < 1
+    assert rule.coverage == len(given) / 500
+    assert rule.risk == pytest.approx(wrong / len(given))
+    everything = rule.model_copy(update={"band_low": rule.threshold, "band_high": rule.threshold})
+    assert everything.coverage_and_risk(labels, probabilities)[1] > rule.risk
+
+
+def test_without_a_verdict_there_is_no_risk() -> None:
+    assert DecisionRule(threshold=0.5, band_low=0.2, band_high=0.8).coverage_and_risk([0, 1], [0.4, 0.6]) == (0, 0)
+
+
+def test_a_rule_of_an_older_bundle_is_read() -> None:
+    assert DecisionRule.model_validate({"threshold": 0.5, "band_low": 0.5, "band_high": 0.5}).coverage is None

@@ -18,7 +18,7 @@ from forgery.evaluation.answers import Answers, Plan, ask
 from forgery.evaluation.baselines import baselines
 from forgery.evaluation.card import model_card
 from forgery.evaluation.cost import count_parameters, measure_latency, size_bytes
-from forgery.evaluation.figures import sealed_metrics
+from forgery.evaluation.figures import headline, sealed_metrics
 from forgery.evaluation.scorer import Scorer
 from forgery.evaluation.scores import BaselineScores, Comparison, ModelScores, TestPictures
 from forgery.histories import read_forged_saves
@@ -161,7 +161,9 @@ def _seal(draft: Bundle, out: Path, comparison: Comparison, config: RunConfig, r
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(draft.path, partial, ignore=shutil.ignore_patterns(DRAFT_FILE))
-    info = draft.info.model_copy(update={"metrics": sealed_metrics(comparison.challenger)})
+    info = draft.info.model_copy(
+        update={"metrics": sealed_metrics(comparison.challenger), "headline": headline(comparison)}
+    )
     (partial / CARD_FILE).write_text(model_card(info, comparison, config))
     write_reference(partial, reference)
     bundle = seal(partial, info)

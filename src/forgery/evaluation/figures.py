@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from forgery.bundle import Headline
 from forgery.evaluation.scores import Comparison, ModelScores
 from forgery.metrics import Estimate, confusion_matrix
 
@@ -51,6 +52,22 @@ def sealed_metrics(scores: ModelScores) -> dict[str, float]:
     return figures
 
 
+def headline(comparison: Comparison) -> Headline:
+    """What the sealed bundle says of itself in one line."""
+    scores = comparison.challenger
+    f1 = scores.metrics["f1"]
+    return Headline(
+        metric="f1",
+        value=f1.value,
+        low=f1.low,
+        high=f1.high,
+        confidence=comparison.confidence,
+        split="test",
+        views=tuple(scores.judged),
+        pictures=len(scores.pictures),
+    )
+
+
 def _with_ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:
     return {
         f"{name}{end}": value
@@ -95,11 +112,4 @@ def reliability(scores: ModelScores) -> tuple[list[float], list[float]]:
 
 def coverage_and_risk(scores: ModelScores) -> tuple[float, float]:
     """Part of the judged copies outside the inconclusive band, and the part of their verdicts that is wrong (or 0)."""
-    outcome = scores.outcome
-    labels = [scores.decision.label(each) for each in outcome.probabilities.tolist()]
-    wrong = [
-        (label == "forged") != bool(truth)
-        for label, truth in zip(labels, outcome.forged, strict=True)
-        if label != "inconclusive"
-    ]
-    return len(wrong) / len(labels), sum(wrong) / len(wrong) if wrong else 0.0
+    return scores.decision.coverage_and_risk(scores.outcome.forged, scores.outcome.probabilities)
