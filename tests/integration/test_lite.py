@@ -58,7 +58,7 @@ def test_a_dense_network_has_one_too(tmp_path: Path) -> None:
     from forgery.training.export import export_draft, read_draft
 
     keras.utils.set_random_seed(0)
-    recipe = BlocksRecipe(cells=16)
+    recipe = parse_recipe(BLOCKS)
     rule = DecisionRule(threshold=0.5, band_low=0.5, band_high=0.5)
     lineage = Lineage(dataset_digest="", run_id="", code_version="")
     export_draft(build_network("blocks", recipe), tmp_path / "draft", recipe, 1.5, rule, "blocks", lineage)
