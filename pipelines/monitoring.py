@@ -38,4 +38,4 @@ def monitoring(
 
     with dsl.If(checked.outputs["Output"] == True, name="shifted"):  # noqa: E712 - KFP builds the condition from it
         started = start_training(schedule=retrain, pipelines=pipelines, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
-        in_pod(started, "Retrain", cpu="250m", memory="512Mi", timeout_s=900)
+        in_pod(started, "Retrain if asked", cpu="250m", memory="512Mi", timeout_s=900)

@@ -18,7 +18,7 @@ NUMBERS: Final = {
     "ela_deviation": "Deviation of error levels",
     "ela_p99": "99th percentile of error levels",
 }
-MIXES: Final = {"format": "Format", "quality": "JPEG quality"}
+MIXES: Final = {"format": "Format", "quality": "Quality of JPEGs"}
 TITLES: Final = NUMBERS | MIXES
 # Of estimated qualities: messengers and thumbnails, the web, editors, cameras.
 _QUALITY_BANDS: Final = ((0, "below 60"), (60, "60–74"), (75, "75–84"), (85, "85–94"), (95, "95–100"))
@@ -101,7 +101,7 @@ def compare(reference: Reference | None, window: Sequence[Scored], rule: DriftRu
         Shift(column, kind, size, distance, p_value, bool(size >= rule.psi and p_value < alpha))
         for column, kind, size, distance, p_value in found
     )
-    named = [shift.title.lower() for shift in shifts if shift.drifted]
+    named = [shift.title[0].lower() + shift.title[1:] for shift in shifts if shift.drifted]
     reason = f"shifted: {', '.join(named)}" if named else "no shift"
     return Drift(bool(named), f"{reason} in {len(window)} pictures", len(window), shifts)
 

@@ -91,7 +91,7 @@ def test_the_same_stream_is_silent() -> None:
 def test_a_shift_is_named() -> None:
     drift = compare(reference(), rows(400, 1, moved=2.0, quality=50), RULE)
     assert {shift.column for shift in drift.shifts if shift.drifted} == {"ela_mean", "quality"}
-    assert drift.reason == "shifted: mean error level, jpeg quality in 400 pictures"
+    assert drift.reason == "shifted: mean error level, quality of JPEGs in 400 pictures"
 
 
 def test_a_small_shift_is_no_alarm_however_many_pictures_prove_it() -> None:
