@@ -35,6 +35,8 @@ HOST = LOOPBACK
 class MeanEngine:
     """Answers with the mean of the evidence, and keeps what it was given."""
 
+    kind = "litert"
+
     def __init__(self) -> None:
         self.received: list[NDArray[np.uint8]] = []
         self.delay_s = 0.0
