@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from forgery.decision import parse_objective
 from forgery.errors import InvalidConfig
 from forgery.picture import DEFAULT_LIMITS
 from forgery.promotion import PromotionRule
@@ -81,8 +82,19 @@ class TrainingOptions(Options):
     flips: bool = Field(True, description="Flip maps at random, left-right and up-down.")
     crops: float = Field(0.0, ge=0, le=0.5, description="Crop maps at random by up to this part of a side.")
     patience: int = Field(6, ge=1, description="Epochs without a better validation loss before stopping.")
+    objective: str = Field(
+        "macro_f1",
+        description="What the threshold is best at on the validation split: macro_f1, f1, balanced_accuracy, or "
+        "false_alarm:<rate>, the most found with at most that part of the authentic pictures called forged.",
+    )
     continue_from_champion: bool = Field(False, description="Start from the weights of the model in service.")
     cache_mb: int = Field(1024, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
+
+    @field_validator("objective")
+    @classmethod
+    def _known(cls, objective: str) -> str:
+        parse_objective(objective)
+        return objective
 
 
 class RunConfig(Options):

@@ -210,7 +210,7 @@ def _abstaining(
     ordered = np.concatenate([scores[order], [limit]])
     ends = np.concatenate([[threshold], (ordered[:-1] + ordered[1:]) / 2])
     costs = np.concatenate([[0.0], np.cumsum(_ABSTAIN_COST - wrong[order])])
-    # Pictures with the same score stay together, and an end lies beyond the last one that is taken: none does at 0 and 1.
+    # Pictures with the same score stay together, and an end lies beyond the last one taken: at 0 and 1 none does.
     costs[1:][ends[1:] <= ordered[:-1]] = np.inf
     fill = max(0, most + 1 - len(costs))
     return np.pad(ends, (0, fill))[: most + 1], np.pad(costs, (0, fill), constant_values=np.inf)[: most + 1]

@@ -167,7 +167,7 @@ def _calibrated(
     logits = network.predict(batches(validation, config.training.batch_size, cache=False), verbose=0)[:, 0]
     temperature = fit_temperature(logits, validation.labels)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64) / temperature))
-    decision = choose_rule(validation.labels, probabilities)
+    decision = choose_rule(validation.labels, probabilities, config.training.objective)
     return TrainingResult(
         history=fitted.history,
         phases=fitted.phases,

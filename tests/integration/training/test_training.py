@@ -19,7 +19,11 @@ from forgery.training.export import read_draft
 from forgery.training.result import TrainingResult
 from forgery.training.train import train
 
-CONFIG = {"training": {"epochs": 12, "batch_size": 16, "patience": 12}, "tracking": "", "seed": 5}
+CONFIG = {
+    "training": {"epochs": 12, "batch_size": 16, "patience": 12, "objective": "false_alarm:0.1"},
+    "tracking": "",
+    "seed": 5,
+}
 
 
 def config(**training: Any) -> RunConfig:
@@ -58,7 +62,8 @@ def test_a_draft_says_where_it_comes_from_and_proves_itself(trained: Any) -> Non
     assert draft.info.lineage.config["training"]["epochs"] == 12
     assert draft.info.metrics == {}
     check_golden(draft, Engine(draft))
-    assert sorted(path.name for path in draft.path.iterdir()) == ["draft.json", "golden", "model.keras", "saved_model"]
+    kept = ["draft.json", "golden", "model.keras", "model.tflite", "saved_model"]
+    assert sorted(path.name for path in draft.path.iterdir()) == kept
 
 
 def test_the_saved_threshold_and_temperature_are_those_that_were_measured(trained: Any, evidence_set: Any) -> None:
@@ -68,6 +73,16 @@ def test_the_saved_threshold_and_temperature_are_those_that_were_measured(traine
     accuracy = float(np.mean((scores >= draft.info.decision.threshold) == forged))
     assert accuracy == pytest.approx(result.validation["accuracy"])
     assert draft.info.temperature == result.temperature
+
+
+def test_the_threshold_is_chosen_by_the_objective_asked_for(trained: Any, evidence_set: Any) -> None:
+    rule = read_draft(trained[0]).info.decision
+    scores = Engine(read_draft(trained[0])).predict(evidence_set.maps["validation"])["probability_forged"]
+    authentic = ~np.array(evidence_set.labels["validation"], bool)
+    assert rule.objective == "false_alarm:0.1"
+    assert np.mean(scores[authentic] >= rule.threshold) <= 0.1
+    assert rule.coverage is not None
+    assert rule.risk is not None
 
 
 def test_equal_seeds_give_equal_weights(trained: Any, evidence_set: Any, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def test_values_are_read_as_yaml():
         ("recipe=ela1_q090_gain15_224_bilinear", "write 'ela1_q90_gain15_224_bilinear'"),
         ("training.epochs=0", "training.epochs: input should be greater than or equal to 1 (got 0)"),
         ("data.test_fraction=1.5", "less than 1"),
+        ("training.objective=f2", "objective 'f2' is unknown; known: macro_f1, f1, balanced_accuracy"),
         ("epochs", "not of the form key=value"),
         ("seed.x=1", "seed: input should be a valid integer"),
         ("variants=[q75", "no YAML"),
