@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import data, demo, doctor, ela, model, monitor, pipeline, predict, rollout, serve, status, ui
+from cli import data, demo, doctor, ela, feedback, model, monitor, pipeline, predict, rollout, serve, status, ui
 from cli.kubeflow.commands import register as register_kubeflow
 from forgery.errors import ForgeryError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 for module in (demo, pipeline, serve, ui, predict, status, monitor, ela, doctor):
     module.register(app)
 app.add_typer(data.app, name="data")
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(model.app, name="model")
 app.add_typer(rollout.app, name="rollout")
 register_kubeflow(app)

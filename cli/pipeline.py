@@ -27,6 +27,8 @@ Examples:
 
   forgery run --source s3://bucket/casia.zip --config run.yaml --set training.epochs=10
 
+  forgery run --source photos/ --feedback          (with the verdicts that people corrected)
+
 Parameters: `forgery run --parameters` lists them with defaults.
 """
 
@@ -45,6 +47,9 @@ def run(
     ] = None,
     config: Config = None,
     assignments: Assignments = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Learn from corrected verdicts too: forgery feedback.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the steps' messages, each on a line.")] = False,
     parameters: Annotated[bool, typer.Option("--parameters", help="List all parameters and end.")] = False,
 ) -> None:
@@ -59,7 +64,10 @@ def run(
     home = Home.from_environment()
     # After the others, so that --source wins over the file; JSON is YAML, so any character survives.
     chosen = [*(assignments or []), *([f"source={_quoted(source)}"] if source is not None else [])]
-    train_here(home, read_config(config, chosen, home.places()), verbose)
+    values = read_config(config, chosen, home.places())
+    if feedback and home.feedback.is_dir():
+        values = values.model_copy(update={"source": f"{values.source} + feedback:{home.feedback}"})
+    train_here(home, values, verbose)
 
 
 def _quoted(text: str) -> str:

@@ -70,8 +70,12 @@ def _check_places(values: Mapping[str, Any]) -> None:
             raise InvalidConfig(
                 f"{name}={values[name]} is a place on this machine, which pods cannot reach; use {accepted}"
             )
-    source = str(values.get("source", "demo:"))
-    if not source.startswith(_REMOTE_SOURCES):
+    for source in str(values.get("source", "demo:")).split(" + "):
+        _check_source(source.strip())
+
+
+def _check_source(source: str) -> None:
+    if not source.removeprefix("feedback:").startswith(_REMOTE_SOURCES):
         raise InvalidConfig(
             f"source={source} is a place on this machine, which pods cannot reach; copy it to a bucket and give "
             f"s3://BUCKET/PREFIX (also accepted: {', '.join(_REMOTE_SOURCES[1:])})"

@@ -4,9 +4,10 @@ First every file is read, checked and spooled; then, when labels, groups and rej
 and the shards written in order of digest, so that equal content gives equal shards.
 """
 
+import contextlib
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 from forgery.config import DataOptions
 from forgery.cores import available_cores
 from forgery.dataset.assembly import INFO_FILE, write_image_set
+from forgery.dataset.corrections import CorrectedSource, read_corrections
 from forgery.dataset.intake import Intake, examine, open_spool
 from forgery.dataset.labels import Labelled
 from forgery.dataset.layouts import Listing, read_layout
@@ -31,13 +33,16 @@ logger = logging.getLogger(__name__)
 
 # Decoders release the interpreter lock; more readers than cores hide the latency of a bucket.
 _READERS: Final = max(4, available_cores())
+_JOINED: Final = " + "
+FEEDBACK: Final = "feedback:"
 
 
 def ingest(source: str, out: Path, options: DataOptions, seed: int) -> DatasetInfo:
     """Read a source into an image set as described in `forgery.dataset.manifest`.
 
     Args:
-        source: A folder, a zip, file://, s3://bucket/prefix or zip, kaggle:NAME, hf:NAME, or demo:[N].
+        source: A folder, a zip, file://, s3://bucket/prefix or zip, kaggle:NAME, hf:NAME, demo:[N], or feedback:PLACE
+            with corrected verdicts; several are joined by ` + `, each with a layout of its own.
         out: The image set's folder; it appears whole or not at all.
         options: Layout, limits, fractions of the split.
         seed: Seeds sample and split.
@@ -49,22 +54,37 @@ def ingest(source: str, out: Path, options: DataOptions, seed: int) -> DatasetIn
         SourceError: Nothing there, nothing readable, or nothing that can be labelled.
         StorageError: A bucket refused, or the disk is full.
     """
-    with open_source(source, options, seed) as opened:
-        listing = _list(opened, source, options, seed)
-        needs_bytes = 2 * sum(picture.size for picture in listing.pictures)
-        with whole_folder(out, INFO_FILE, needs_bytes) as folder, open_spool(folder) as spool:
-            intake = Intake(spool)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(_open(part, options, seed)) for part in split_sources(source)]
+        listings = [_list(each, part, options, seed) for each, part in zip(opened, split_sources(source), strict=True)]
+        needs_bytes = 2 * sum(picture.size for listing in listings for picture in listing.pictures)
+        folder = stack.enter_context(whole_folder(out, INFO_FILE, needs_bytes))
+        intake = Intake(stack.enter_context(open_spool(folder)))
+        for each, listing in zip(opened, listings, strict=True):
             intake.rejects.extend(listing.rejects)
-            _read_all(opened, listing.pictures, options, intake)
-            layout = listing.layout
-            del listing  # as large as all that is kept of the pictures from here on
-            info = write_image_set(folder, intake, layout, options, seed)
+            _read_all(each, listing.pictures, options, intake)
+        layout = "+".join(listing.layout for listing in listings)
+        del listings, listing  # as large as all that is kept of the pictures from here on
+        info = write_image_set(folder, intake, layout, options, seed)
     logger.info("image set %s: %d pictures, %d rejects, %s", info.digest, info.pictures, info.rejects, info.counts)
     return info
 
 
+def split_sources(text: str) -> list[str]:
+    """The sources that a text joins by ` + `."""
+    return [part.strip() for part in text.split(_JOINED)]
+
+
+@contextlib.contextmanager
+def _open(text: str, options: DataOptions, seed: int) -> Iterator[Source]:
+    with open_source(text.removeprefix(FEEDBACK), options, seed) as source:
+        yield CorrectedSource(source) if text.startswith(FEEDBACK) else source
+
+
 def _list(source: Source, text: str, options: DataOptions, seed: int) -> Listing:
     entries = list(itertools.islice(source.entries(), options.max_pictures + 1))
+    if text.startswith(FEEDBACK):
+        return read_corrections(source, entries)
     if not entries:
         raise SourceError(f"source {text} holds no files; check the path or prefix")
     if len(entries) > options.max_pictures:
