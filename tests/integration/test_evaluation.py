@@ -324,6 +324,7 @@ def test_the_report_shows_figures_errors_and_evidence_and_loads_nothing(
     assert f"{comparison.challenger.metrics['f1'].value:.3f}" in page
     assert "Header only" in page
     assert "tell the classes of this test split apart" in page
+    assert "What the figures say against the challenger" in page
 
 
 def test_examples_are_the_worst_errors_then_the_surest_right_answers(comparison: Comparison, image_set: Path) -> None:

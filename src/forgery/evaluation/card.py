@@ -5,11 +5,12 @@ import json
 from forgery.bundle import BundleInfo
 from forgery.config import RunConfig
 from forgery.evaluation.figures import CLASSES, VIEW_METRICS, confusion, coverage_and_risk
+from forgery.evaluation.findings import measured_limits
 from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison
 from forgery.evaluation.slices import SLICE_METRICS, slices
 from forgery.evaluation.tables import map_table
-from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, file_history, pretty
+from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, pretty
 from forgery.reports import render
 from forgery.views import VIEWS
 
@@ -35,7 +36,7 @@ def model_card(info: BundleInfo, comparison: Comparison, config: RunConfig) -> s
         map_figures=MAP_FIGURES,
         slices=slices(scores, rule.bootstrap_draws, rule.confidence, config.seed),
         slice_metrics={name: METRIC_TITLES[name] for name in SLICE_METRICS},
-        history=file_history(comparison),
+        limits=measured_limits(comparison),
         pretty=pretty,
         training=json.dumps(info.lineage.config, indent=2, sort_keys=True),
         draws=rule.bootstrap_draws,

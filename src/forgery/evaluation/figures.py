@@ -1,27 +1,38 @@
 """Plain data for metrics tables and charts: finite numbers, ready for a pipeline's metrics artifacts."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from forgery.bundle import Headline
-from forgery.evaluation.scores import Comparison, ModelScores
+from forgery.evaluation.robustness import ROBUSTNESS_METRICS
+from forgery.evaluation.scores import Comparison, ModelScores, ViewScores
 from forgery.metrics import Estimate, confusion_matrix
 
 CLASSES = ["authentic", "forged"]
 # What every table of views shows.
 VIEW_METRICS = ("roc_auc", "f1", "balanced_accuracy")
+CONTROL = "control_roc_auc"
+_OF_VIEW = (*VIEW_METRICS, CONTROL)
 # The Kubeflow UI draws each point; more than this only slow it down.
 _CURVE_POINTS = 100
 _RELIABILITY_BINS = 10
 
 
 def scalar_metrics(comparison: Comparison) -> dict[str, float]:
-    """The challenger's sealed figures and latency, the champion's with the prefix `champion_`, the baselines'."""
-    figures = sealed_metrics(comparison.challenger) | {"latency_ms": comparison.challenger.latency_ms}
+    """What a list of metrics shows of a run, few enough to be read.
+
+    The challenger's figures with their intervals over the judged views, without them in each view; the champion's with
+    the prefix `champion_`, the baselines' with their names.
+    """
+    ours = comparison.challenger
+    figures = sealed_metrics(ours) | {"latency_ms": ours.latency_ms}
+    ends = {f"{view}_{name}{end}" for view in ours.views for name in _OF_VIEW for end in ("_low", "_high")}
+    figures = {name: value for name, value in figures.items() if name not in ends}
     if champion := comparison.champion:
-        theirs = sealed_metrics(champion) | {"latency_ms": champion.latency_ms}
-        figures |= {f"champion_{name}": value for name, value in theirs.items()}
+        figures |= {f"champion_{name}": estimate.value for name, estimate in champion.metrics.items()}
+        figures["champion_latency_ms"] = champion.latency_ms
     for baseline in comparison.baselines:
         figures[f"{baseline.name}_f1"] = baseline.metrics["f1"].value
         figures[f"{baseline.name}_roc_auc"] = baseline.metrics["roc_auc"].value
@@ -29,27 +40,43 @@ def scalar_metrics(comparison: Comparison) -> dict[str, float]:
 
 
 def sealed_metrics(scores: ModelScores) -> dict[str, float]:
-    """`f1`, `f1_low`, `f1_high` and so on over the judged views, `<view>_f1` and so on in each, threshold, sizes.
+    """All figures by name: `f1`, `f1_low`, `f1_high` and so on over the judged views, `<view>_f1` and so on in each.
 
+    Also means over maps (`<view>_map_auc`) and damages (`damaged_roc_auc`), coverage and risk, threshold, sizes.
     Latency is left out: it belongs to the machine, and would give every evaluation of one model another digest.
     """
-    figures = _with_ends(scores.metrics)
-    for name, view in scores.views.items():
-        found = {metric: view.metrics[metric] for metric in VIEW_METRICS}
-        if view.control is not None:
-            found["control_roc_auc"] = view.control.roc_auc
-        figures |= {f"{name}_{metric}": value for metric, value in _with_ends(found).items()}
     coverage, risk = coverage_and_risk(scores)
-    figures |= {
+    figures = _with_ends(scores.metrics) | {
         "coverage": coverage,
         "risk": risk,
         "threshold": scores.threshold,
         "test_pictures": float(len(scores.pictures)),
         "size_bytes": float(scores.size_bytes),
     }
+    for name, view in scores.views.items():
+        figures |= {f"{name}_{metric}": value for metric, value in _of_view(view).items()}
+    if points := scores.robustness.points if scores.robustness else []:
+        figures |= {
+            f"damaged_{name}": _mean([each.metrics[name].value for each in points]) for name in ROBUSTNESS_METRICS
+        }
     if scores.parameters is not None:
         figures["parameters"] = float(scores.parameters)
     return figures
+
+
+def _of_view(view: ViewScores) -> dict[str, float]:
+    figures = _with_ends({name: view.metrics[name] for name in VIEW_METRICS})
+    if view.control is not None:
+        figures |= _with_ends({CONTROL: view.control.roc_auc})
+    for name, values in view.maps.figures["map"].items() if view.maps is not None else ():
+        if any(map(math.isfinite, values)):
+            figures[f"map_{name}"] = _mean(values)
+    return figures
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of those that are finite."""
+    return float(np.mean([value for value in values if math.isfinite(value)]))
 
 
 def headline(comparison: Comparison) -> Headline:

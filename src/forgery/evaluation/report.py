@@ -6,11 +6,12 @@ from markupsafe import Markup
 
 from forgery.evaluation.examples import Example
 from forgery.evaluation.figures import CLASSES, VIEW_METRICS, coverage_and_risk, reliability, roc_points
+from forgery.evaluation.findings import measured_limits
 from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison, ModelScores
 from forgery.evaluation.slices import SLICE_METRICS, slices
 from forgery.evaluation.tables import map_table
-from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, file_history, pretty
+from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, pretty
 from forgery.metrics import DRAWS, Estimate, confusion_matrix, paired_gains
 from forgery.reports import render
 from forgery.reports.charts import Row, Series, interval_chart, line_chart
@@ -38,7 +39,7 @@ def report_html(comparison: Comparison, examples: Sequence[Example] = (), draws:
         gains=_gains(comparison, draws, seed),
         metrics=METRIC_TITLES,
         headlines=_HEADLINES,
-        history=file_history(comparison),
+        limits=measured_limits(comparison),
         interval_charts=[_interval_chart(name, models, comparison) for name in _HEADLINES],
         roc_chart=_roc_chart(models),
         reliability_chart=_reliability_chart(models),

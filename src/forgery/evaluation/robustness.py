@@ -8,6 +8,8 @@ from PIL import Image, ImageFilter
 
 from forgery.histories import saved
 
+ROBUSTNESS_METRICS: Final = ("roc_auc", "balanced_accuracy")
+
 JPEG, RESIZE, BLUR, NOISE = "jpeg", "resize", "blur", "noise"
 TITLES: Final = {
     JPEG: ("Saved as JPEG", "quality"),

@@ -10,7 +10,7 @@ from forgery.config import RunConfig
 from forgery.errors import BundleError
 from forgery.evaluation.answers import Answers
 from forgery.evaluation.maps import METHODS
-from forgery.evaluation.robustness import DAMAGES
+from forgery.evaluation.robustness import DAMAGES, ROBUSTNESS_METRICS
 from forgery.evaluation.scores import (
     ControlScores,
     MapScores,
@@ -20,8 +20,6 @@ from forgery.evaluation.scores import (
     ViewScores,
 )
 from forgery.metrics import METRICS, Estimate, Outcome, estimates
-
-ROBUSTNESS_METRICS = ("roc_auc", "balanced_accuracy")
 
 
 @dataclass(frozen=True)
