@@ -22,9 +22,10 @@ BUILD_OPTIONS ?=
 # gpu: TensorFlow with CUDA in the images of training and predictor, which grow by several GB.
 ACCELERATOR ?= none
 PYTEST_OPTIONS ?=
+MLFLOW_PORT ?= 5000
 
 .PHONY: help setup demo test test-fast test-cluster verify format lint typecheck arch compile manifests images bench \
-	serve ui docs lock clean
+	serve ui mlflow docs lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ serve: setup  ## Serve the model in service here, over REST and gRPC
 
 ui: setup  ## Serve the page for people, a client of `make serve`
 	@$(BIN)/forgery ui
+
+mlflow: setup  ## Open MLflow on the runs and models of this machine (http://127.0.0.1:5000)
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) \
+		--backend-store-uri sqlite:///$(abspath $(or $(FORGERY_HOME),.forgery))/mlflow.db
 
 test: setup  ## Run all tests but those that need a cluster
 	@$(BIN)/pytest -m "not cluster" $(PYTEST_OPTIONS)

@@ -41,8 +41,10 @@ def ui(
 
     import ui as package
 
-    examples = Home.from_environment().path / "examples"
+    home = Home.from_environment()
+    examples = home.path / "examples"
     os.environ |= {"FORGERY_URL": url, "FORGERY_EXAMPLES": str(examples)}
+    os.environ.setdefault("FORGERY_FEEDBACK", str(home.feedback))
     threading.Thread(target=_make_examples, args=(examples,), daemon=True).start()
     typer.echo(f"the page: http://{host}:{port}  asks {url}")
     page = Path(package.__file__).with_name("page.py")

@@ -10,6 +10,7 @@ import streamlit as st
 from ui import markup
 from ui.cases import Case, Chosen, open_case
 from ui.components import page_icon, page_style, paste_listener
+from ui.correction import show_correction
 from ui.endpoint import BAND, INFO, PICTURES, VERDICT, Endpoint, EndpointError, Model, wanted
 from ui.examples import Example, read_examples
 from ui.sections import show_batch, show_details, show_evidence, show_verdict
@@ -168,6 +169,7 @@ def _show(endpoint: Endpoint, model: Model, case: Case) -> None:
         st.rerun()
     show_evidence(full, full.answer)
     show_details(full, full.answer, model.name)
+    show_correction(full, full.answer)
 
 
 def _with_evidence(endpoint: Endpoint, model: Model, case: Case) -> Case:

@@ -33,6 +33,7 @@ def endpoint() -> Iterator[Pair]:
 def page(endpoint: Pair, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("FORGERY_URL", endpoint.transformer.url)
     monkeypatch.delenv("FORGERY_EXAMPLES", raising=False)
+    monkeypatch.delenv("FORGERY_FEEDBACK", raising=False)
     return AppTest.from_file(PAGE, default_timeout=TIMEOUT_S)
 
 
