@@ -152,17 +152,9 @@ def mean_estimate(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Estimate | None:
-    """The mean of figures in [0, 1] that were measured picture by picture, with an interval as in `estimates`.
+    """The mean of figures in [0, 1] measured picture by picture, [n], NaN where a picture has none; None if all are.
 
-    Args:
-        values: [n]; NaN where a picture has none.
-        groups: Source group of each picture, [n].
-        draws: Bootstrap draws.
-        confidence: Of the two-sided interval.
-        seed: The same seed gives the same interval.
-
-    Returns:
-        None where no picture has a value.
+    The other arguments and the interval are those of `estimates`.
     """
     figures = np.asarray(values, np.float64)
     known = np.isfinite(figures)

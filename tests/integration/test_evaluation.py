@@ -314,11 +314,11 @@ def test_a_comparison_survives_its_file(comparison: Comparison, tmp_path: Path) 
 
 
 def test_the_report_shows_figures_errors_and_evidence_and_loads_nothing(
-    comparison: Comparison, image_set: Path
+    comparison: Comparison, image_set: Path, sealed: Path
 ) -> None:
-    examples = collect_examples(image_set, comparison.challenger, errors=2, right=1)
+    examples = collect_examples(image_set, comparison.challenger, Engine(open_bundle(sealed)), errors=2, right=1)
     page = report_html(comparison, examples, draws=100)
-    assert page.count("data:image/webp;base64,") == 2 * len(examples) > 0
+    assert page.count("data:image/webp;base64,") == 3 * len(examples) > 0
     assert "http" not in page
     assert "<script" not in page
     assert f"{comparison.challenger.metrics['f1'].value:.3f}" in page
@@ -327,11 +327,13 @@ def test_the_report_shows_figures_errors_and_evidence_and_loads_nothing(
     assert "What the figures say against the challenger" in page
 
 
-def test_examples_are_the_worst_errors_then_the_surest_right_answers(comparison: Comparison, image_set: Path) -> None:
+def test_examples_are_the_worst_errors_then_the_surest_right_answers(
+    comparison: Comparison, image_set: Path, sealed: Path
+) -> None:
     scores = comparison.challenger
     probabilities = np.asarray(scores.views["raw"].probabilities)
     forged = np.asarray(scores.pictures.labels, bool)
-    examples = collect_examples(image_set, scores, errors=3, right=2)
+    examples = collect_examples(image_set, scores, Engine(open_bundle(sealed)), errors=3, right=2)
     wrong = [each for each in examples if not each.right]
     assert [each.right for each in examples] == sorted(each.right for each in examples)
     missed = probabilities[forged & (probabilities < scores.threshold)]

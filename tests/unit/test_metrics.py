@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forgery.metrics import METRICS, Outcome, confusion_matrix, estimates, measure, paired_gains
+from forgery.metrics import METRICS, Outcome, confusion_matrix, estimates, mean_estimate, measure, paired_gains
 
 ScoredPictures = list[tuple[bool, int, int]]
 scored_pictures = st.lists(st.tuples(st.booleans(), st.integers(0, 10), st.integers(0, 5)), min_size=1, max_size=40)
@@ -167,3 +167,31 @@ def test_a_thousand_draws_of_all_figures_take_well_under_two_seconds() -> None:
     start = time.process_time()
     estimates(outcome, groups, draws=1000)
     assert time.process_time() - start < 2
+
+
+def test_a_mean_leaves_out_what_is_not_known_and_has_an_interval_over_groups() -> None:
+    values = [0.2, 0.4, np.nan, 0.9]
+    alone = mean_estimate(values, ["a", "b", "c", "d"], draws=200)
+    together = mean_estimate(values, ["a"] * 4)
+    assert alone is not None
+    assert together is not None
+    assert alone.value == together.value == pytest.approx(0.5)
+    assert 0.2 <= alone.low < 0.5 < alone.high <= 0.9
+    assert (together.low, together.high) == (0, 1)
+    assert mean_estimate([np.nan], ["a"]) is None
+
+
+def test_gains_of_few_groups_have_wider_intervals_than_plain_percentiles() -> None:
+    champion, groups = noisy(60, 8)
+    challenger, _ = noisy(60, 8, seed=1)
+    challenger = Outcome(champion.forged, challenger.probabilities, 0.5)
+    gain = paired_gains(challenger, champion, groups, ("accuracy",))["accuracy"]
+    wider = paired_gains(challenger, champion, groups, ("accuracy",), confidence=0.99)["accuracy"]
+    names, index = np.unique(groups, return_inverse=True)
+    random = np.random.default_rng(0)
+    better = ((challenger.probabilities >= 0.5) == champion.forged) * 1.0
+    better -= (champion.probabilities >= 0.5) == champion.forged
+    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=1000)[:, index]
+    low, high = np.quantile(drawn @ better / drawn.sum(axis=1), [0.025, 0.975])
+    assert wider.low <= gain.low < low
+    assert high < gain.high <= wider.high

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from forgery.bundle import CARD_FILE, open_bundle
 from forgery.config import RunConfig
+from forgery.engine import Engine
 from forgery.evaluation.evaluate import evaluate as measure
 from forgery.evaluation.examples import collect_examples
 from forgery.evaluation.figures import confusion, roc, scalar_metrics
@@ -29,7 +31,7 @@ def evaluate(
     _, current = read_champion(champion)
     compared = measure(image_set, draft, current, bundle, config)
     compared.write(comparison)
-    examples = collect_examples(image_set, compared.challenger)
+    examples = collect_examples(image_set, compared.challenger, Engine(open_bundle(bundle, verify=False)))
     page = report_html(compared, examples, config.rule.bootstrap_draws, config.seed)
     report.write_text(page)
     measured = Measured(compared.challenger.model_version, scalar_metrics(compared), confusion(compared), roc(compared))
@@ -38,8 +40,6 @@ def evaluate(
 
 
 def _track(tracking: str, bundle: Path, measured: Measured, page: str) -> None:
-    from forgery.bundle import CARD_FILE, open_bundle
-
     lineage = open_bundle(bundle, verify=False).info.lineage
     with open_run(tracking, lineage.run_id, {"bundle_digest": measured.model_version}) as run:
         run.log_metrics({f"test_{name}": value for name, value in measured.scalars.items()})

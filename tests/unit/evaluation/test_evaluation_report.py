@@ -31,7 +31,9 @@ def test_the_report_stands_alone_and_shows_champion_beside_challenger(comparison
 
 
 def test_names_of_pictures_cannot_inject_html(comparison: Comparison) -> None:
-    example = Example("<script>alert(1)</script>", "forged", "authentic", 0.1, False, "<b>", "data:,", "data:,")
+    example = Example(
+        "<script>alert(1)</script>", "forged", "authentic", 0.1, False, "<b>", "data:,", "data:,", "data:,"
+    )
     page = report_html(comparison, [example], draws=50)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
