@@ -28,6 +28,12 @@ class ServingLimits(BaseModel):
     max_pixels: int = Field(DEFAULT_LIMITS.max_pixels, gt=0, description="Most pixels of a picture, by its header.")
     formats: str = Field(",".join(ACCEPTED_FORMATS), description="Formats accepted, by content.")
     concurrent_decodes: int = Field(0, ge=0, description="Pictures decoded at once; 0: one per CPU.")
+    decode_memory_mb: int = Field(
+        400, gt=0, description="Memory of pictures open at once, as far as their sizes tell; a larger one goes alone."
+    )
+    picture_memory_mb: int = Field(
+        0, ge=0, description="Most memory that one picture may need; 0: half of the container's, if that is limited."
+    )
     max_requests: int = Field(64, gt=0, description="Requests inside at once, waiting ones included; more get 429.")
     request_timeout_s: float = Field(30.0, gt=0, description="Longest a request may take, its upload included.")
 

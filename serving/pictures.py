@@ -1,5 +1,7 @@
 """The pictures of a request, checked before any of them costs anything."""
 
+from dataclasses import dataclass
+
 from forgery.errors import PictureRejected
 from forgery.picture import read_header
 from serving import journal, metrics
@@ -11,13 +13,21 @@ from serving.v2 import read_elements
 INPUT = "image"
 
 
-def read_pictures(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
+@dataclass(frozen=True)
+class Picture:
+    """One file within the limits, not yet decoded."""
+
+    encoded: bytes
+    pixels: int
+
+
+def read_pictures(payload: InferRequest, limits: ServingLimits) -> tuple[Picture, ...]:
     """The files of a request, each checked by its header, before any is decoded. Raises Refusal."""
     with metrics.stage("read"):
         return _read(payload, limits)
 
 
-def _read(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
+def _read(payload: InferRequest, limits: ServingLimits) -> tuple[Picture, ...]:
     if [tensor.name for tensor in payload.inputs] != [INPUT] or payload.inputs[0].datatype != "BYTES":
         raise Refusal(Reason.INVALID, f"send exactly one input named {INPUT!r}, of datatype BYTES", limit=INPUT)
     tensor = payload.inputs[0]
@@ -32,16 +42,15 @@ def _read(payload: InferRequest, limits: ServingLimits) -> tuple[bytes, ...]:
     if len(pictures) != count:
         raise Refusal(Reason.INVALID, f"input {INPUT!r} says shape {shape} but holds {len(pictures)} elements")
     journal.note_pictures(pictures)
-    for index, picture in enumerate(pictures):
-        _check(index, picture, limits)
-    return tuple(pictures)
+    return tuple(_checked(index, picture, limits) for index, picture in enumerate(pictures))
 
 
-def _check(index: int, picture: bytes, limits: ServingLimits) -> None:
+def _checked(index: int, encoded: bytes, limits: ServingLimits) -> Picture:
     try:
-        found = read_header(picture, limits.picture).format
-        if found not in limits.accepted_formats:
+        header = read_header(encoded, limits.picture)
+        if header.format not in limits.accepted_formats:
             accepted = ", ".join(limits.accepted_formats)
-            raise PictureRejected("format", f"{found} is not accepted; accepted are {accepted}", accepted)
+            raise PictureRejected("format", f"{header.format} is not accepted; accepted are {accepted}", accepted)
     except PictureRejected as error:
         raise of_picture(error, index) from error
+    return Picture(encoded, header.width * header.height)

@@ -17,6 +17,7 @@ from forgery.errors import ForgeryError, PictureRejected
 from forgery.recipes import Evidence, Recipe, evidence
 from serving import journal, metrics, tracing
 from serving.arguments import begin, leave, read_address
+from serving.decoding import BYTES_PER_PIXEL, Decoders
 from serving.detect import detect_router
 from serving.explain import MAKERS, Subject
 from serving.limits import ServingLimits
@@ -37,7 +38,6 @@ from serving.refusal import Refusal, of_picture
 from serving.respond import count_verdicts, respond
 from serving.sdk import InferRequest, InferResponse
 from serving.server import Description, HardenedModelServer, VersionedModel
-from serving.threads import Threads
 from serving.upstream import Scores, Upstream, WrongRecipe, unusable
 from serving.v1 import predict_router
 
@@ -51,6 +51,7 @@ class Question:
 
     request: InferRequest
     pictures: tuple[bytes, ...]
+    pixels: tuple[int, ...]
     outputs: tuple[Output, ...]
     deadline: float
 
@@ -88,8 +89,7 @@ class Transformer(VersionedModel):
         self._upstream = upstream
         self._limits = limits
         self._payloads = payloads
-        # As many threads as pictures may be open at once: memory is bounded by this, not by who asks.
-        self._decoders = Threads(limits.decoders, "decode")
+        self._decoders = Decoders(limits)
         self.ready = True
 
     async def healthy(self) -> bool:
@@ -153,10 +153,12 @@ class Transformer(VersionedModel):
         deadline = time.monotonic() + self._limits.request_timeout_s
         outputs = choose([each.name for each in payload.request_outputs or ()], TRANSFORMER_OUTPUTS)
         pictures = await self._decoders.run(read_pictures, payload, self._limits)
-        return Question(payload, pictures, outputs, deadline)
+        files, pixels = tuple(each.encoded for each in pictures), tuple(each.pixels for each in pictures)
+        return Question(payload, files, pixels, outputs, deadline)
 
     async def _prepare(self, question: Question, recipe: Recipe) -> Prepared:
-        maps = await self._for_each(partial(self._evidence, recipe), enumerate(question.pictures))
+        needs = self._decoders.needs(recipe, question.pixels)
+        maps = await self._decoders.for_each(partial(self._evidence, recipe), enumerate(question.pictures), needs)
         return Prepared(question, recipe, np.stack(maps))
 
     def _evidence(self, recipe: Recipe, numbered: tuple[int, bytes]) -> Evidence:
@@ -179,22 +181,14 @@ class Transformer(VersionedModel):
             for index, picture in enumerate(prepared.question.pictures)
         ]
         with metrics.stage("explain"):
-            made = await self._for_each(MAKERS[output.name], subjects)
+            needs = [pixels * BYTES_PER_PIXEL for pixels in prepared.question.pixels]
+            made = await self._decoders.for_each(MAKERS[output.name], subjects, needs)
         request = prepared.question.request
         if output.name == "image_info":
             return [each.decode() for each in made]
         if request.from_grpc or request.use_binary_outputs:
             return made
         return [base64.b64encode(each).decode("ascii") for each in made]
-
-    async def _for_each(self, function: Any, items: Any) -> list[Any]:
-        """Run on every item; the first failure, in the items' order, cancels what has not begun."""
-        tasks = [asyncio.ensure_future(self._decoders.run(function, item)) for item in items]
-        try:
-            return [await task for task in tasks]
-        finally:
-            for task in tasks:
-                task.cancel()
 
 
 def _scored(question: Question) -> list[Output]:
