@@ -43,7 +43,8 @@ ui: setup  ## Serve the page for people, a client of `make serve`
 	@$(BIN)/forgery ui
 
 mlflow: setup  ## Open MLflow on the runs and models of this machine (http://127.0.0.1:5000)
-	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) \
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+		$(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
 		--backend-store-uri sqlite:///$(abspath $(or $(FORGERY_HOME),.forgery))/mlflow.db
 
 test: setup  ## Run all tests but those that need a cluster

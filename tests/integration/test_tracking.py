@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_a_run_keeps_what_it_was_told(database: str, client: Any, tmp_path: Path
         run.log_text("hello", "notes/hello.txt")
     kept = client.get_run(run.run_id)
     assert kept.info.status == "FINISHED"
-    assert kept.info.run_name == "run-1"
+    assert kept.info.run_name == "training run-1"
     assert kept.data.tags["dataset_digest"] == "abc"
     assert len(kept.data.params) == 151
     assert [(point.step, point.value) for point in client.get_metric_history(run.run_id, "val_loss")] == [
@@ -168,3 +168,18 @@ def test_tracking_that_fails_midway_is_given_up_once(
 def test_mlflow_says_nothing_on_its_own(created: Database) -> None:
     assert re.fullmatch("[0-9a-f]{32}", created.run_id)
     assert created.printed == ""
+
+
+def test_the_registry_page_tells_figures_and_place(database: str, client: Any, make_light_bundle: Any) -> None:
+    bundle = make_light_bundle("told")
+    info = bundle.info.model_copy(update={"metrics": {"f1": 0.8124, "f1_low": 0.771, "f1_high": 0.8499}})
+    number = register_version(database, replace(bundle, info=info), "s3://models/x", "run-1")
+    version = client.get_model_version("forgery", number)
+    assert "F1 **0.812 [0.771, 0.850]** of forged" in version.description
+    assert version.tags["bundle"] == "s3://models/x"
+    assert "in service" in client.get_registered_model("forgery").description
+
+
+def test_the_experiment_opens_as_one_of_trained_models(client: Any) -> None:
+    experiment = client.get_experiment_by_name("forgery")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"

@@ -13,7 +13,7 @@ from forgery.monitoring.report import report_html
 from forgery.monitoring.trigger import start_run
 from forgery.monitoring.window import read_window
 from forgery.steps.champion import read_champion
-from forgery.tracking import open_run
+from forgery.tracking import NOTE_TAG, open_run
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def check_drift(champion: Path, result: Path, report: Path, *, config: Monitorin
     with open_run(config.tracking, run_id, {"kind": "monitoring", "bundle_digest": version}) as run:
         run.log_metrics(drift.scalars)
         run.log_text(page, "drift.html")
-        run.set_tags({"drift": drift.reason})
+        run.set_tags({"drift": drift.reason, NOTE_TAG: f"{drift.reason}\n\nSee `drift.html` among the artifacts."})
     return drift
 
 

@@ -10,8 +10,9 @@ from forgery.evaluation.evaluate import evaluate as measure
 from forgery.evaluation.examples import collect_examples
 from forgery.evaluation.figures import confusion, roc, scalar_metrics
 from forgery.evaluation.report import report_html
+from forgery.promotion import Verdict, judge
 from forgery.steps.champion import read_champion
-from forgery.tracking import open_run
+from forgery.tracking import NOTE_TAG, open_run
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,15 @@ def evaluate(
     page = report_html(compared, examples, config.rule.bootstrap_draws, config.seed)
     report.write_text(page)
     measured = Measured(compared.challenger.model_version, scalar_metrics(compared), confusion(compared), roc(compared))
-    _track(config.tracking, bundle, measured, page)
+    _track(config, bundle, measured, page, judge(compared.challenger, compared.champion, config.rule))
     return measured
 
 
-def _track(tracking: str, bundle: Path, measured: Measured, page: str) -> None:
-    lineage = open_bundle(bundle, verify=False).info.lineage
-    with open_run(tracking, lineage.run_id, {"bundle_digest": measured.model_version}) as run:
+def _track(config: RunConfig, bundle: Path, measured: Measured, page: str, verdict: Verdict) -> None:
+    info = open_bundle(bundle, verify=False).info
+    tags = {"bundle_digest": measured.model_version, "verdict": verdict.reason, "promoted": str(verdict.promote)}
+    with open_run(config.tracking, info.lineage.run_id, tags | {NOTE_TAG: verdict.markdown}) as run:
+        run.log_params({"recipe": info.recipe, "variants": info.lineage.config.get("variants", [])})
         run.log_metrics({f"test_{name}": value for name, value in measured.scalars.items()})
         run.log_text(page, "evaluation.html")
         run.log_artifact(bundle / CARD_FILE)

@@ -5,8 +5,8 @@ without it; `register_version` and `set_champion` raise, and their caller decide
 everything here into a no-op.
 """
 
-from forgery.tracking.client import RUN_TAG
+from forgery.tracking.client import NOTE_TAG, RUN_TAG
 from forgery.tracking.runs import Run, open_run
 from forgery.tracking.versions import register_version, set_champion
 
-__all__ = ["RUN_TAG", "Run", "open_run", "register_version", "set_champion"]
+__all__ = ["NOTE_TAG", "RUN_TAG", "Run", "open_run", "register_version", "set_champion"]

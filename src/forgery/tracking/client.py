@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "forgery"
 RUN_TAG = "forgery.run_id"
+# MLflow's own: shown as the run's description, in Markdown.
+NOTE_TAG = "mlflow.note.content"
 
 _SQLITE = "sqlite:///"
 _SCHEMES = (_SQLITE, "http://", "https://", "postgresql://")

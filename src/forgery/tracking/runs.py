@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_PARAMETER = 6000  # characters; MLflow's own limit
 _BATCH = 100  # parameters in one call; MLflow's own limit
+# MLflow's pages show training runs with their charts, rather than language models' traces.
+_OF_MODELS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Run:
@@ -133,7 +135,7 @@ def _open(tracking: str, name: str, tags: dict[str, str]) -> tuple[Run, bool]:
     joined = os.environ.get("MLFLOW_RUN_ID", "")
     try:
         client = connect(tracking)
-        run_id = joined or find_run(client, name) or _create_run(client, tracking, name)
+        run_id = joined or find_run(client, name) or _create_run(client, tracking, name, tags.get("kind", "training"))
         run = Run(client, run_id)
         client.update_run(run_id, status="RUNNING")  # an earlier step has ended it
     except Exception as error:
@@ -143,8 +145,9 @@ def _open(tracking: str, name: str, tags: dict[str, str]) -> tuple[Run, bool]:
     return run, bool(joined)
 
 
-def _create_run(client: "MlflowClient", tracking: str, name: str) -> str:
-    run = client.create_run(_experiment(client, tracking), run_name=name, tags={RUN_TAG: run_tag(name)})
+def _create_run(client: "MlflowClient", tracking: str, name: str, kind: str) -> str:
+    tags = {RUN_TAG: run_tag(name), "kind": kind}
+    run = client.create_run(_experiment(client, tracking), run_name=f"{kind} {name}", tags=tags)
     return str(run.info.run_id)
 
 
@@ -155,7 +158,7 @@ def _experiment(client: "MlflowClient", tracking: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location(tracking)))
+        return str(client.create_experiment(EXPERIMENT, artifact_location(tracking), tags=_OF_MODELS))
     except MlflowException:  # two runs start at once: the other one has created it
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:

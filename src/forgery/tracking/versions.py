@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MODEL = "forgery"
 CHAMPION = "champion"
+_MODEL_DESCRIPTION = (
+    "Detector of forged pictures. The alias `champion` is the version in service; deployments and rollbacks move it."
+)
 BUNDLE_TAG = "bundle_digest"
 
 Answer = TypeVar("Answer")
@@ -71,7 +74,7 @@ def _register(client: "MlflowClient", bundle: Bundle, uri: str, run_id: str) -> 
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(MODEL, description="Image-forgery detector")
+        client.create_registered_model(MODEL, description=_MODEL_DESCRIPTION)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -79,9 +82,23 @@ def _register(client: "MlflowClient", bundle: Bundle, uri: str, run_id: str) -> 
         return existing
     lineage = bundle.info.lineage
     tags = {BUNDLE_TAG: bundle.digest, RUN_TAG: run_tag(run_id), "dataset_digest": lineage.dataset_digest}
-    tags |= {"recipe": bundle.info.recipe, "backbone": bundle.info.backbone}
-    version = client.create_model_version(MODEL, source=uri, run_id=find_run(client, run_id), tags=tags)
+    tags |= {"recipe": bundle.info.recipe, "backbone": bundle.info.backbone, "bundle": uri}
+    version = client.create_model_version(
+        MODEL, source=uri, run_id=find_run(client, run_id), tags=tags, description=_description(bundle, uri)
+    )
     return str(version.version)
+
+
+def _description(bundle: Bundle, uri: str) -> str:
+    """What a person wants to know of a version, in Markdown."""
+    figures = bundle.info.metrics
+    f1 = f"{figures['f1']:.3f}" if "f1" in figures else "unknown"
+    if {"f1_low", "f1_high"} <= figures.keys():
+        f1 += f" [{figures['f1_low']:.3f}, {figures['f1_high']:.3f}]"
+    return (
+        f"F1 **{f1}** of forged, on the test split. `{bundle.info.backbone}` on `{bundle.info.recipe}`.\n\n"
+        f"Bundle `{uri}`; model card, curves and evaluation are with the source run."
+    )
 
 
 def _find_version(client: "MlflowClient", digest: str) -> str | None:
