@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from serving_harness import Pair
+from serving_harness import HOST, Pair
 
 from forgery.errors import InvalidConfig
 from serving import tracing
@@ -66,6 +68,31 @@ def test_the_callers_trace_is_passed_on_untouched_where_traces_are_off() -> None
     with tracing.request("rest", "/", headers) as attributes, tracing.span("hop"):
         assert tracing.outgoing(headers) == headers
     assert attributes == {}
+
+
+def test_spans_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with HTTPServer((HOST, 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{HOST}:{server.server_port}")
+        tracing.configure("forgery-transformer", {"OTEL_TRACES_EXPORTER": "otlp"})
+        with tracing.request("rest", "/v1/detect", {}), tracing.span("decode"):
+            pass
+        tracing.turn_off()
+        server.shutdown()
+    ((path, spans),) = received
+    assert path == "/v1/traces"
+    assert all(word in spans for word in (b"forgery-transformer", b"rest /v1/detect", b"decode"))
 
 
 def test_the_environment_decides() -> None:
