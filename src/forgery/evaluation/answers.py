@@ -159,9 +159,9 @@ def _of_subject(subject: _Subject, plan: Plan) -> Iterator[_Asked]:
         first = plan.saves[subject.number % len(plan.saves)]
     known: dict[str, list[_Asked]] = {}
     for view in (view for view, wanted in plan.views.items() if subject.position in wanted):
-        # Without a save of its own a picture in `matched` is the one in `harmonised`.
+        # Without a save of its own a picture in `matched` is the one in `harmonised`, and so is its map.
         if view == MATCHED and first is None and HARMONISED in known:
-            known[view] = [replace(each, condition=(each.condition[0], view)) for each in known[HARMONISED]]
+            known[view] = [replace(each, condition=(each.condition[0], view), mask=None) for each in known[HARMONISED]]
         else:
             seen = in_view(view, subject.picture, first)
             known[view] = list(_in_view(subject, view, seen, subject.position in plan.sampled))

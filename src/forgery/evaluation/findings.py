@@ -1,10 +1,11 @@
 """What the figures themselves say against a model, in sentences: the limits that were measured."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from forgery.evaluation.robustness import TITLES
 from forgery.evaluation.scores import Comparison, ModelScores
+from forgery.metrics import Estimate
 from forgery.views import RAW
 
 # A header-only AUC from here on means that files, not edits, tell the classes apart.
@@ -34,38 +35,38 @@ def _file_history(comparison: Comparison) -> Iterator[str]:
 
 
 def _controls(scores: ModelScores) -> Iterator[str]:
-    for name, view in scores.views.items():
-        if view.control is not None and view.control.roc_auc.low > _CONTROL:
-            yield (
-                f"In view {name} it tells crops without a forged pixel apart (ROC AUC "
-                f"{view.control.roc_auc.value:.3f}): part of its score there is file history."
-            )
+    controls = {name: view.control.roc_auc for name, view in scores.views.items() if view.control is not None}
+    if read := {name: auc for name, auc in controls.items() if auc.low > _CONTROL}:
+        yield f"Part of its score is file history: it tells crops without a forged pixel apart in {_listed(read)}."
 
 
 def _chance(scores: ModelScores) -> Iterator[str]:
-    for name, view in scores.views.items():
-        auc = view.metrics["roc_auc"]
-        if auc.low <= _CHANCE:
-            interval = f"{auc.low:.3f} to {auc.high:.3f}"
-            yield f"In view {name} its ranking may be chance (ROC AUC {auc.value:.3f}, {interval})."
+    aucs = {name: view.metrics["roc_auc"] for name, view in scores.views.items()}
+    if lost := {name: auc for name, auc in aucs.items() if auc.low <= _CHANCE}:
+        yield f"Its ranking of whole pictures may be chance in {_listed(lost)}."
+
+
+def _listed(aucs: Mapping[str, Estimate]) -> str:
+    found = [f"{name} (ROC AUC {auc.value:.3f}, {auc.low:.3f} to {auc.high:.3f})" for name, auc in aucs.items()]
+    return f"view {found[0]}" if len(found) == 1 else f"views {', '.join(found[:-1])} and {found[-1]}"
 
 
 def _damages(scores: ModelScores) -> Iterator[str]:
     points = scores.robustness.points if scores.robustness else []
-    for kind, (title, unit) in TITLES.items():
-        lost = [f"{each.level:g}" for each in points if each.damage == kind and each.metrics["roc_auc"].low <= _CHANCE]
-        if lost:
-            yield f"{title} ({unit} {', '.join(lost)}), pictures are ranked no better than chance may do."
+    lost = {
+        kind: [f"{each.level:g}" for each in points if each.damage == kind and each.metrics["roc_auc"].low <= _CHANCE]
+        for kind in TITLES
+    }
+    found = [f"{TITLES[kind][0]} ({TITLES[kind][1]}: {', '.join(at)})" for kind, at in lost.items() if at]
+    if found:
+        yield f"Its ranking may be chance on pictures that were damaged: {'; '.join(found)}."
 
 
 def _maps(scores: ModelScores) -> Iterator[str]:
-    for name, view in scores.views.items():
-        if view.maps is None:
-            continue
-        ours, others = view.maps.figures["map"]["auc"], {"plain error levels": "ela", "a box in the middle": "centre"}
-        better = [said for said, method in others.items() if _mean(view.maps.figures[method]["auc"]) >= _mean(ours)]
-        if better:
-            yield f"In view {name} its map points at the edit no better than {' or '.join(better)}."
+    for said, method in (("plain error levels", "ela"), ("a box in the middle", "centre")):
+        maps = {name: view.maps.figures for name, view in scores.views.items() if view.maps is not None}
+        if worse := [name for name, each in maps.items() if _mean(each["map"]["auc"]) <= _mean(each[method]["auc"])]:
+            yield f"Its map points at edits no better than {said} in view{'s' * (len(worse) > 1)} {', '.join(worse)}."
 
 
 def _mean(values: list[float]) -> float:

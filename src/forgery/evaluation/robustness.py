@@ -12,8 +12,8 @@ ROBUSTNESS_METRICS: Final = ("roc_auc", "balanced_accuracy")
 
 JPEG, RESIZE, BLUR, NOISE = "jpeg", "resize", "blur", "noise"
 TITLES: Final = {
-    JPEG: ("Saved as JPEG", "quality"),
-    RESIZE: ("Made smaller", "percent of each side"),
+    JPEG: ("JPEG", "quality"),
+    RESIZE: ("Resizing", "percent of each side"),
     BLUR: ("Gaussian blur", "standard deviation, px"),
     NOISE: ("Gaussian noise", "standard deviation, levels of 255"),
 }

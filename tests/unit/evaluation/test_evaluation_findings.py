@@ -52,10 +52,16 @@ def test_headers_that_tell_the_classes_apart_are_named(comparison: Comparison) -
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"control": control(CERTAIN)}, "In view raw it tells crops without a forged pixel apart (ROC AUC 0.900)"),
+        (
+            {"control": control(CERTAIN)},
+            "Part of its score is file history: it tells crops without a forged pixel apart in view raw",
+        ),
         ({"control": control(CHANCE)}, None),
-        ({"metrics": {"roc_auc": CHANCE}}, "In view raw its ranking may be chance (ROC AUC 0.550, 0.450 to 0.650)."),
-        ({"maps": maps(0.6)}, "In view raw its map points at the edit no better than plain error levels."),
+        (
+            {"metrics": {"roc_auc": CHANCE}},
+            "Its ranking of whole pictures may be chance in view raw (ROC AUC 0.550, 0.450 to 0.650).",
+        ),
+        ({"maps": maps(0.6)}, "Its map points at edits no better than plain error levels in view raw."),
         ({"maps": maps(0.8)}, None),
     ],
 )
@@ -68,9 +74,17 @@ def test_what_a_view_shows_against_the_model_is_said(
     assert [limit.startswith(str(said)) for limit in limits] == ([True] if said else [])
 
 
+def test_views_with_one_weakness_share_a_sentence(comparison: Comparison) -> None:
+    raw = comparison.challenger.views["raw"].model_copy(update={"metrics": {"roc_auc": CHANCE}})
+    scores = comparison.challenger.model_copy(update={"views": {"raw": raw, "matched": raw, "shared": raw}})
+    (said,) = measured_limits(comparison.model_copy(update={"challenger": scores, "baselines": []}))
+    assert "in views raw (ROC AUC 0.550, 0.450 to 0.650), matched (" in said
+    assert said.endswith(" and shared (ROC AUC 0.550, 0.450 to 0.650).")
+
+
 def test_damages_that_leave_chance_are_listed_by_level(comparison: Comparison) -> None:
     for estimate, expected in ((CERTAIN, 0), (CHANCE, 1)):
         damaged = comparison.challenger.model_copy(update={"robustness": robustness(estimate)})
         limits = measured_limits(comparison.model_copy(update={"challenger": damaged}))
         assert len(limits) == expected
-    assert limits == ["Saved as JPEG (quality 60, 50), pictures are ranked no better than chance may do."]
+    assert limits == ["Its ranking may be chance on pictures that were damaged: JPEG (quality: 60, 50)."]
