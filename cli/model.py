@@ -35,13 +35,18 @@ def verify(bundle: Where = None) -> None:
     """
     from cli.bundles import open_named
     from cli.quiet import load_tensorflow
-    from forgery.engine import Engine
+    from forgery.engine import Engine, able_kinds
     from forgery.golden import check_golden
 
     opened = open_named(bundle)
     load_tensorflow()
-    check_golden(opened, Engine(opened))
-    typer.echo(f"{opened.digest}: files, model and golden request are as sealed ({_size_mb(opened.path):.0f} MB)")
+    kinds = able_kinds(opened)
+    for kind in kinds:
+        check_golden(opened, Engine(opened, kind=kind))
+    size = f"{_size_mb(opened.path):.0f} MB"
+    typer.echo(
+        f"{opened.digest}: files, model and golden request are as sealed ({size}, runs on {' and '.join(kinds)})"
+    )
 
 
 def _size_mb(folder: Path) -> float:

@@ -133,6 +133,11 @@ def choose_kind(bundle: Bundle, wanted: EngineKind) -> EngineKind:
     return wanted
 
 
+def able_kinds(bundle: Bundle) -> tuple[EngineKind, ...]:
+    """All that can run the bundle here: TensorFlow, and LiteRT where `auto` takes it."""
+    return ("tensorflow", "litert") if choose_kind(bundle, "auto") == "litert" else ("tensorflow",)
+
+
 class ServedModel:
     """A SavedModel and its serving function, before any bundle is around it."""
 

@@ -19,15 +19,16 @@ SERVED_WITHIN_S = 600.0
 
 
 def check_bundle(bundle: Bundle) -> None:
-    """Load a bundle with the predictor's own code and repeat its golden request.
+    """Load a bundle with the predictor's own code, on each engine it may run on, and repeat its golden request.
 
     Raises:
         BundleError: It cannot be loaded, or answers otherwise than when it was sealed.
     """
-    from forgery.engine import Engine
+    from forgery.engine import Engine, able_kinds
     from forgery.golden import check_golden
 
-    check_golden(bundle, Engine(bundle))
+    for kind in able_kinds(bundle):
+        check_golden(bundle, Engine(bundle, kind=kind))
 
 
 def deploy(bundle: Path, champion: Path, bundles: str, service: str, tracking: str) -> str:
