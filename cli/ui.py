@@ -45,6 +45,7 @@ def ui(
     examples = home.path / "examples"
     os.environ |= {"FORGERY_URL": url, "FORGERY_EXAMPLES": str(examples)}
     os.environ.setdefault("FORGERY_FEEDBACK", str(home.feedback))
+    os.environ.setdefault("FORGERY_MODEL_CARDS", str(home.path / "models"))
     threading.Thread(target=_make_examples, args=(examples,), daemon=True).start()
     typer.echo(f"the page: http://{host}:{port}  asks {url}")
     page = Path(package.__file__).with_name("page.py")

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
@@ -39,11 +39,13 @@ class Model:
         name: Its name in the protocol.
         versions: Digests of the bundles that answer; empty while none does.
         outputs: Names that a request may ask for.
+        properties: What it says of itself: figures, the model card's place.
     """
 
     name: str
     versions: tuple[str, ...]
     outputs: frozenset[str]
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,9 @@ class Endpoint:
         body = self._send(self._client.build_request("GET", self._path, timeout=_METADATA_TIMEOUT_S))
         try:
             outputs = frozenset(str(output["name"]) for output in body["outputs"])
-            return Model(str(body["name"]), tuple(map(str, body.get("versions") or ())), outputs)
-        except (KeyError, TypeError) as error:
+            properties = {str(name): str(value) for name, value in (body.get("properties") or {}).items()}
+            return Model(str(body["name"]), tuple(map(str, body.get("versions") or ())), outputs, properties)
+        except (KeyError, TypeError, AttributeError) as error:
             raise EndpointError("The address answers, but not as a model of the v2 protocol does.") from error
 
     def ask(self, encoded: bytes, outputs: Sequence[str]) -> Answer:

@@ -101,7 +101,7 @@ def record_table(rows: Sequence[tuple[str, str]]) -> str:
     return f'<table class="record">{body}</table>'
 
 
-def record_rows(case: Case, answer: Answer, model_name: str) -> list[tuple[str, str]]:
+def record_rows(case: Case, answer: Answer, model_name: str, quality: str) -> list[tuple[str, str]]:
     """What is kept of a case."""
     info = answer.info
     rows = [("File", case.chosen.name), ("SHA-256", case.sha256)]
@@ -112,10 +112,15 @@ def record_rows(case: Case, answer: Answer, model_name: str) -> list[tuple[str, 
         ("Probability", f"{percent(answer.probability_forged)} forged, calibrated"),
         ("Threshold", percent(answer.threshold)),
         ("Model", f"{model_name}, version {answer.model_version}"),
-        ("Its quality", "not told by the endpoint; its model card has F1 with interval: forgery model show"),
+        ("Its quality", quality),
         ("Asked", f"{case.asked_at:%Y-%m-%d %H:%M:%S} UTC, answered in {answer.seconds * 1000:.0f} ms"),
     ]
     return rows
+
+
+def card_link(address: str) -> str:
+    """A link to the model card."""
+    return f'<p class="quiet"><a href="{escape(address)}" target="_blank" rel="noopener">Model card</a></p>'
 
 
 def spectrum_figure(png: str) -> str:

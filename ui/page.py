@@ -168,7 +168,7 @@ def _show(endpoint: Endpoint, model: Model, case: Case) -> None:
         st.session_state["verdicts"][case.sha256] = full
         st.rerun()
     show_evidence(full, full.answer)
-    show_details(full, full.answer, model.name)
+    show_details(full, full.answer, model)
     show_correction(full, full.answer)
 
 

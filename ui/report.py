@@ -11,6 +11,7 @@ from markupsafe import Markup
 import forgery
 from ui.cases import Case
 from ui.findings import Finding
+from ui.quality import UNKNOWN
 from ui.scale import scale_svg
 from ui.verdict import LIMITS, explain, percent, words
 from ui.views import channels, data_uri, is_upright, lossless_uri, stretched, view
@@ -27,13 +28,14 @@ def _template() -> Template:
     return environment.get_template("case.html")
 
 
-def render_report(case: Case, found: list[Finding], model_name: str) -> str:
+def render_report(case: Case, found: list[Finding], model_name: str, quality: str = UNKNOWN) -> str:
     """The report of a case that has an answer.
 
     Args:
         case: With its answer; pictures that it holds are shown.
         found: Findings of the same file.
         model_name: The model's name in the protocol.
+        quality: How good it was measured to be.
 
     Raises:
         ValueError: The case has no answer.
@@ -51,7 +53,7 @@ def render_report(case: Case, found: list[Finding], model_name: str) -> str:
         scale=Markup(scale_svg(answer)),  # noqa: S704  # drawn from numbers alone
         figures=[("The picture", data_uri(picture)), *_figures(answer.pictures, picture.size)],
         findings=found,
-        facts=_facts(case, model_name),
+        facts=_facts(case, model_name, quality),
         limits=LIMITS,
     )
 
@@ -65,7 +67,7 @@ def _figures(pictures: Mapping[str, bytes], size: tuple[int, int]) -> list[tuple
     return shown
 
 
-def _facts(case: Case, model_name: str) -> list[tuple[str, str]]:
+def _facts(case: Case, model_name: str, quality: str) -> list[tuple[str, str]]:
     answer = case.answer
     if answer is None:
         return []
@@ -79,6 +81,7 @@ def _facts(case: Case, model_name: str) -> list[tuple[str, str]]:
         ("Probability of forgery", f"{answer.probability_forged:.6f}, calibrated"),
         ("Threshold", f"{answer.threshold:.6f}; inconclusive band: {band}"),
         ("Model", f"{model_name}, version {answer.model_version}"),
+        ("Its quality", quality),
         ("Asked", f"{case.asked_at:%Y-%m-%d %H:%M:%S} UTC, answered in {answer.seconds:.2f} s"),
         ("Report", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, forgery {forgery.__version__}"),
     ]

@@ -1,5 +1,6 @@
 """The parts of the page: each draws one and asks nothing of the others."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -10,8 +11,9 @@ import streamlit as st
 from ui import markup
 from ui.cases import Case, as_csv, as_json
 from ui.components import Layer, layers
-from ui.endpoint import Answer
+from ui.endpoint import Answer, Model
 from ui.findings import findings, read_traits
+from ui.quality import card_link, card_place, card_text, describe
 from ui.report import render_report
 from ui.verdict import words
 from ui.views import channels, closer_look, data_uri, is_upright, lossless_uri, stretched, thumbnail, view
@@ -131,19 +133,33 @@ def _spectrum(_: Case, answer: Answer) -> None:
     beside.html(markup.quiet(_ABOUT_SPECTRUM))
 
 
-def show_details(case: Case, answer: Answer, model_name: str) -> None:
+def show_details(case: Case, answer: Answer, model: Model) -> None:
     """Findings in the file, the record, downloads."""
+    quality = describe(model, answer.model_version)
     found = findings(answer.info, read_traits(case.chosen.encoded)) if answer.info else []
     left, right = st.columns([1, 1], gap="large")
     with left:
         st.html(markup.section("What the file says of itself") + markup.finding_list(found))
     with right:
-        st.html(markup.section("Record") + markup.record_table(markup.record_rows(case, answer, model_name)))
+        st.html(markup.section("Record") + markup.record_table(markup.record_rows(case, answer, model.name, quality)))
+        _show_card(model, answer.model_version)
         name = f"forgery-{case.sha256[:12]}"
         with st.container(horizontal=True):
-            report = render_report(case, found, model_name)
+            report = render_report(case, found, model.name, quality)
             _download("Report (HTML)", report.encode(), f"{name}.html", "text/html", "primary")
             _download("JSON", as_json([case]), f"{name}.json", "application/json")
+
+
+def _show_card(model: Model, version: str) -> None:
+    """The model card, or a link to it; nothing where `FORGERY_MODEL_CARDS` does not say where bundles are."""
+    cards, place = os.environ.get("FORGERY_MODEL_CARDS", ""), card_place(model, version)
+    if not cards or place is None:
+        return
+    if address := card_link(cards, place):
+        st.html(markup.card_link(address))
+    elif text := card_text(cards, place):
+        with st.expander("Model card"):
+            st.markdown(text)
 
 
 def _download(
