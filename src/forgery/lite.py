@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from forgery.cores import available_cores
 from forgery.errors import BundleError
+from forgery.muted import muted
 from forgery.recipes import Evidence, Recipe
 
 SIGNATURE = "serving_default"
@@ -86,8 +87,9 @@ class _Copy:
         from ai_edge_litert.interpreter import Interpreter
 
         # More threads in one picture gain nothing on networks of this size.
-        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
+        with muted():
+            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
         signature = self._interpreter.get_signature_runner(SIGNATURE)
         self._inputs = signature.get_input_details()
         self._outputs = signature.get_output_details()

@@ -154,3 +154,4 @@ def test_it_needs_no_tensorflow(bundle: Bundle) -> None:
         [sys.executable, "-c", script, bundle.path], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert found.stdout.strip() == "[]"
+    assert found.stderr == "", "a server's log is one JSON object a line"
