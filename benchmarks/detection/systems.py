@@ -8,6 +8,8 @@ from forgery.histories import MATCHED
 from forgery.recipes import Recipe, parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
+from forgery.recipes.rgb import RgbRecipe
+from forgery.recipes.spectrum import SpectrumRecipe
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,10 @@ class System:
 
 
 _BLOCKS = BlocksRecipe()
-_DENSE = TrainingOptions(epochs=16, learning_rate=3e-3, patience=5, class_weights=False)
-_MOBILE = TrainingOptions(epochs=32, head_epochs=0, fine_tune_layers=30, fine_tune_learning_rate=1e-5)
+_SHIPPED = TrainingOptions()
+_MOBILE = TrainingOptions(
+    epochs=32, head_epochs=0, fine_tune_layers=30, fine_tune_learning_rate=1e-5, schedule="plateau", patience=6
+)
 
 SYSTEMS = {
     system.name: system
@@ -48,9 +52,12 @@ SYSTEMS = {
         System("ela-cnn", ElaRecipe().name, "cnn", (RAW,)),
         System("ela-cnn-harmonised", ElaRecipe().name, "cnn", (HARMONISED,)),
         System("ela-mobilenet", ElaRecipe(gain=None).name, "mobilenet_v2", (RAW,), _MOBILE, pretrained=True),
-        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _DENSE),
-        System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _DENSE, forgeries=True),
-        System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _DENSE),
-        System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _DENSE),
+        System("rgb-mobilenet", RgbRecipe(upright=False).name, "mobilenet_v2", (RAW,), _MOBILE, pretrained=True),
+        System("rgb-xception", RgbRecipe(upright=False).name, "xception", (RAW,), _MOBILE, pretrained=True),
+        System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
+        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
+        System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
+        System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
+        System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),
     )
 }

@@ -14,7 +14,8 @@ from forgery.errors import InvalidConfig
 from forgery.picture import DEFAULT_LIMITS
 from forgery.promotion import PromotionRule
 from forgery.recipes import parse_recipe
-from forgery.recipes.ela import ElaRecipe
+from forgery.recipes.blocks import BlocksRecipe
+from forgery.variants import MATCHED
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -71,17 +72,23 @@ class DataOptions(Options):
 class TrainingOptions(Options):
     """How the network is fitted."""
 
-    epochs: int = Field(30, ge=1, description="Most epochs of the last phase; early stopping usually ends it.")
+    epochs: int = Field(20, ge=1, description="Most epochs of the last phase; early stopping usually ends it.")
     head_epochs: int = Field(5, ge=0, description="Epochs with the pretrained backbone frozen; 0 skips the phase.")
     batch_size: int = Field(32, ge=1, le=1024)
-    learning_rate: float = Field(1e-3, gt=0, description="Adam, for the head phase and networks from scratch.")
+    learning_rate: float = Field(3e-3, gt=0, description="Adam, for the head phase and networks from scratch.")
     fine_tune_learning_rate: float = Field(1e-4, gt=0, description="Adam, for the unfrozen layers of a backbone.")
     fine_tune_layers: int = Field(30, ge=0, description="Last layers of the backbone to unfreeze; 0 keeps all frozen.")
+    schedule: Literal["cosine", "plateau"] = Field(
+        "cosine",
+        description="Let the learning rate fall along a cosine over a phase's epochs, or where it stops helping.",
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
     class_weights: bool = Field(True, description="Weigh classes by inverse frequency.")
-    flips: bool = Field(True, description="Flip maps at random, left-right and up-down.")
+    flips: bool = Field(
+        True, description="Flip maps at random, left-right and up-down; those of cells also corner-wise."
+    )
     crops: float = Field(0.0, ge=0, le=0.5, description="Crop maps at random by up to this part of a side.")
-    patience: int = Field(6, ge=1, description="Epochs without a better validation loss before stopping.")
+    patience: int = Field(8, ge=1, description="Epochs without a better validation loss before stopping.")
     objective: str = Field(
         "macro_f1",
         description="What the threshold is best at on the validation split: macro_f1, f1, balanced_accuracy, or "
@@ -107,14 +114,14 @@ class RunConfig(Options):
         "demo:",
         description="Pictures: a folder, a zip, file://, s3://bucket/prefix or zip, kaggle:NAME, hf:NAME, or demo:[N].",
     )
-    recipe: str = Field(ElaRecipe().name, description="Canonical name of the evidence recipe.")
+    recipe: str = Field(BlocksRecipe().name, description="Canonical name of the evidence recipe.")
     variants: list[str] = Field(
-        [],
+        [MATCHED],
         description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; "
         "matched: give both classes the same saves first, so that file history cannot be learnt.",
     )
-    backbone: Literal["cnn", "mobilenet_v2", "efficientnet", "xception", "blocks"] = Field(
-        "cnn", description="The network."
+    backbone: Literal["auto", "cnn", "mobilenet_v2", "efficientnet", "xception", "blocks"] = Field(
+        "auto", description="The network; auto is blocks for recipes of cells, cnn for others."
     )
     weights: str = Field(
         "", description="Start weights: empty for random, imagenet, a path or URI, or package:NAME/FILE."

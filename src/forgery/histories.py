@@ -17,8 +17,8 @@ from PIL import Image
 from forgery.dataset.manifest import ClassLabel
 from forgery.dataset.shards import read_encoded
 from forgery.picture import DEFAULT_LIMITS, Limits, decode
+from forgery.variants import MATCHED as MATCHED
 
-MATCHED: Final = "matched"  # as a variant of training pictures
 _LAST_QUALITY: Final = 90
 _SUBSAMPLING: Final = {(1, 1): 0, (2, 1): 1, (2, 2): 2}  # sampling factors of luma to Pillow's numbers
 _EXIF_ORIENTATION: Final = 0x0112

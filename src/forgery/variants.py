@@ -12,6 +12,7 @@ from forgery.errors import InvalidConfig
 from forgery.picture import DEFAULT_LIMITS, Limits, decode
 
 ORIGINAL: Final = "original"
+MATCHED: Final = "matched"  # no copy of its own: `forgery.histories` changes what copies are made from
 _NAME: Final = re.compile(r"(?:x([1-9]\d{0,2}))?(?:q([1-9]\d{0,2}))?")
 _ACCEPTED: Final = "q<quality 1-100>, x<percent 10-200>, or both as x<percent>q<quality>, e.g. q85, x50, x50q85"
 

@@ -31,6 +31,11 @@ class Recipe(ABC):
         """The canonical text form; equal recipes have equal names."""
 
     @property
+    def summarised(self) -> tuple[int, ...]:
+        """Channels whose maximum and mean speak of the whole picture; a dense network's verdict reads them too."""
+        return ()
+
+    @property
     @abstractmethod
     def shape(self) -> tuple[int, int, int]:
         """Height, width, channels of the evidence."""

@@ -72,6 +72,12 @@ class BlocksRecipe(Recipe):
         """Cells, cells, channels."""
         return self.cells, self.cells, _LEVELS + _PARTS + 1 + 2 * self.matches
 
+    @property
+    def summarised(self) -> tuple[int, ...]:
+        """Those of self-matches."""
+        channels = self.shape[2]
+        return (channels - 2, channels - 1) if self.matches else ()
+
     @classmethod
     def parse(cls, name: str) -> Self:
         """The recipe named so; InvalidConfig shows the accepted form."""

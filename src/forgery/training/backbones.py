@@ -1,7 +1,7 @@
 """The networks: uint8 evidence in, one logit out, pooled from a logit map.
 
-The head is a 1x1 convolution to a map of logits. The picture's logit is that map's mean, or with a dense backbone its
-peak (`forgery.training.dense`). For a linear head the mean is
+The head is a 1x1 convolution to a map of logits. The picture's logit is that map's mean, or with a dense backbone read
+from its peak (`forgery.training.dense`). For a linear head the mean is
 the same function as pooling first and one dense unit after, so nothing is lost; but each place's share in the verdict
 can be read off exactly, where Grad-CAM would only approximate it (class activation maps: Zhou et al., "Learning Deep
 Features for Discriminative Localization", CVPR 2016).
@@ -14,10 +14,11 @@ import keras
 
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe
-from forgery.training.dense import PeakPooling, cell_features
+from forgery.training.dense import cell_features, picture_logit
 from forgery.training.export import LOGIT_MAP
 
 BACKBONE_LAYER = "backbone"
+AUTO = "auto"
 LOGIT = "logit"
 _CNN_FILTERS = (16, 32, 64, 96)
 # Keras's .99 needs hundreds of steps to forget its start; small data sets have some ten an epoch.
@@ -84,6 +85,13 @@ BACKBONES = {
 }
 
 
+def choose_backbone(name: str, recipe: Recipe) -> str:
+    """The backbone that `auto` stands for: `blocks` for recipes of cells, `cnn` for others; any other name itself."""
+    if name != AUTO:
+        return name
+    return "blocks" if recipe.dense else "cnn"
+
+
 def find_backbone(name: str) -> Backbone:
     """The backbone of that name; InvalidConfig lists the known ones."""
     if name not in BACKBONES:
@@ -122,8 +130,10 @@ def build_network(
     features = extractor(scaled, training=False) if frozen_norm else extractor(scaled)
     features = keras.layers.SpatialDropout2D(dropout, name="dropout")(features)
     logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP)(features)
-    pooling = PeakPooling if backbone.dense else keras.layers.GlobalAveragePooling2D
-    logit = pooling(name=LOGIT)(logit_map)
+    if backbone.dense:
+        logit = picture_logit(LOGIT, scaled, logit_map, recipe.summarised)
+    else:
+        logit = keras.layers.GlobalAveragePooling2D(name=LOGIT)(logit_map)
     network = keras.Model(inputs, logit, name=name)
     if frozen_norm:
         freeze_norm(network)

@@ -140,7 +140,7 @@ def training_batches(
         maps = _decoded(_encoded(split, seed).shuffle(window, seed), split.shape)
     batched = _counted(maps.batch(options.batch_size), split, options.batch_size)
     if options.flips or options.crops:
-        batched = _augmented(batched, options, seed)
+        batched = _augmented(batched, options, seed, cells=split.masks)
     return _parted(batched, split, dense).prefetch(tf.data.AUTOTUNE)
 
 
@@ -224,11 +224,12 @@ def _decode_map(png: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     return tf.transpose(tf.reshape(stacked, (channels, height, width)), (1, 2, 0))
 
 
-def _augmented(batched: tf.data.Dataset, options: TrainingOptions, seed: int) -> tf.data.Dataset:
+def _augmented(batched: tf.data.Dataset, options: TrainingOptions, seed: int, cells: bool) -> tf.data.Dataset:
     def augment(labelled: tuple[tf.Tensor, tf.Tensor], draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         maps, labels = labelled
         if options.flips:
             maps = _flipped(_flipped(maps, draw, axis=1), draw + 1, axis=2)
+            maps = _transposed(maps, draw + 4) if cells else maps
         if options.crops:
             maps = _cropped(_cropped(maps, draw + 2, 1, options.crops), draw + 3, 2, options.crops)
         return maps, labels
@@ -242,6 +243,12 @@ def _flipped(maps: tf.Tensor, seed: tf.Tensor, axis: int) -> tf.Tensor:
     """Mirror each map with probability one half."""
     chosen = tf.random.stateless_uniform((tf.shape(maps)[0], 1, 1, 1), seed) < 0.5
     return tf.where(chosen, tf.reverse(maps, [axis]), maps)
+
+
+def _transposed(maps: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Swap rows and columns of each map, as many of the ones as of the others, with probability one half."""
+    chosen = tf.random.stateless_uniform((tf.shape(maps)[0], 1, 1, 1), seed) < 0.5
+    return tf.where(chosen, tf.transpose(maps, (0, 2, 1, 3)), maps)
 
 
 def _cropped(maps: tf.Tensor, seed: tf.Tensor, axis: int, most: float) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 An edit covers a small part of a picture, so the mean over its map would drown it. The picture's logit is the log of
 the mean of the exponentials of the cells' logits, up to a learned scale and offset: a few strong cells decide, and
-how many they are still counts.
+how many they are still counts. A few units correct it by what the recipe says of the picture as a whole.
 """
 
 import math
@@ -18,6 +18,9 @@ _FILTERS = (32, 32, 64)
 _NORM_MOMENTUM = 0.9
 # Inside a mask a cell weighs more: edits cover a tenth of a picture, and authentic pictures have no such cell.
 _INSIDE_WEIGHT = 3.0
+# Of the cells' loss against that of the picture's verdict.
+CELLS_LOSS_WEIGHT = 3.0
+_VERDICT_UNITS, _VERDICT_DROPOUT = 16, 0.1
 UNKNOWN = -1.0  # in masks: nobody knows whether the cell was edited
 # The offset below makes so many cells with logit 0 one picture with logit 0.
 _CELLS_OF_AN_EDIT = 20.0
@@ -58,6 +61,27 @@ def cell_features(shape: Shape, weights: str | None) -> keras.Model:
     middle = _convolved(middle, _FILTERS[1])
     fine = _convolved(layers.Concatenate()([fine, _enlarged(middle)]), _FILTERS[0], size=1)
     return keras.Model(inputs, fine)
+
+
+def picture_logit(
+    name: str, evidence: keras.KerasTensor, logit_map: keras.KerasTensor, summarised: tuple[int, ...]
+) -> keras.KerasTensor:
+    """The picture's logit [n, 1], by a layer of that name: the map's peak, corrected by what is known of the whole.
+
+    Args:
+        name: Of the last layer.
+        evidence: Scaled, [n, h, w, c].
+        logit_map: [n, h, w, 1].
+        summarised: `Recipe.summarised`.
+    """
+    peak = PeakPooling(name="peak")(logit_map)
+    facts = [peak, layers.GlobalMaxPooling2D()(logit_map)]
+    for channel in summarised:
+        single = evidence[..., channel : channel + 1]
+        facts += [layers.GlobalMaxPooling2D()(single), layers.GlobalAveragePooling2D()(single)]
+    units = layers.Dense(_VERDICT_UNITS, activation="relu", name="facts")(layers.Concatenate()(facts))
+    correction = layers.Dense(1, name="correction")(layers.Dropout(_VERDICT_DROPOUT, name="facts_dropout")(units))
+    return layers.Add(name=name)([peak, correction])
 
 
 def _convolved(features: keras.KerasTensor, filters: int, size: int = 3, dilation: int = 1) -> keras.KerasTensor:

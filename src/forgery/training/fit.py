@@ -21,7 +21,7 @@ from tqdm import tqdm
 from forgery.config import TrainingOptions
 from forgery.errors import TrainingFailed
 from forgery.training.backbones import BACKBONE_LAYER, LOGIT, freeze_norm, has_frozen_norm
-from forgery.training.dense import cell_loss
+from forgery.training.dense import CELLS_LOSS_WEIGHT, cell_loss
 from forgery.training.export import LOGIT_MAP
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ def fit(
                     epochs=len(names) + phase.epochs,
                     class_weight=class_weights if learner is network else None,
                     # The recorder comes last: the plateau callback adds the learning rate to what it sees.
-                    callbacks=[*_adapting(options), progress, recorder.callback()],
+                    callbacks=[*_adapting(options, phase, first=len(names)), progress, recorder.callback()],
                     shuffle=False,
                     verbose=0,
                 )
@@ -197,6 +197,7 @@ def compile_network(network: keras.Model, learning_rate: float, class_weights: d
         keras.optimizers.Adam(learning_rate),
         {LOGIT: _weighted(loss, class_weights), LOGIT_MAP: cell_loss} if dense else loss,
         metrics={LOGIT: metrics} if dense else metrics,
+        loss_weights={LOGIT: 1.0, LOGIT_MAP: CELLS_LOSS_WEIGHT} if dense else None,
         # XLA's convolutions on a CPU take 15 to 20 times as long as oneDNN's.
         jit_compile=False,
     )
@@ -218,13 +219,22 @@ def _weighted(
     return lambda labels, logits: loss(labels, logits, tf.where(labels[:, 0] > 0.5, weights[1], weights[0]))
 
 
-def _adapting(options: TrainingOptions) -> list[keras.callbacks.Callback]:
-    return [
-        keras.callbacks.EarlyStopping("val_loss", patience=options.patience),
-        keras.callbacks.ReduceLROnPlateau(
-            "val_loss", factor=_PLATEAU_FACTOR, patience=max(1, options.patience // 2), min_lr=_LEAST_LEARNING_RATE
-        ),
-    ]
+def _adapting(options: TrainingOptions, phase: Phase, first: int) -> list[keras.callbacks.Callback]:
+    """Early stopping, and a learning rate that falls; `first` is the number of the phase's first epoch, from 0."""
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=options.patience)
+    if options.schedule == "cosine":
+        return [stopping, keras.callbacks.LearningRateScheduler(lambda epoch: cosine(phase, epoch - first))]
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        "val_loss", factor=_PLATEAU_FACTOR, patience=max(1, options.patience // 2), min_lr=_LEAST_LEARNING_RATE
+    )
+    return [stopping, plateau]
+
+
+def cosine(phase: Phase, epoch: int) -> float:
+    """The learning rate of a phase's epoch, from 0: half the full rate first, then along a cosine to almost none."""
+    if epoch == 0:
+        return phase.learning_rate / 2
+    return phase.learning_rate * (1 + math.cos(math.pi * (epoch - 0.5) / phase.epochs)) / 2
 
 
 @contextmanager

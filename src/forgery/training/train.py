@@ -19,7 +19,7 @@ from forgery.evidence import EvidenceInfo, read_evidence_info
 from forgery.metrics import Outcome, measure
 from forgery.recipes import Recipe, parse_recipe
 from forgery.tracking import Run, open_run
-from forgery.training.backbones import build_network, find_backbone, has_frozen_norm
+from forgery.training.backbones import build_network, choose_backbone, find_backbone, has_frozen_norm
 from forgery.training.dataset import MapSplit, batches, open_split, training_batches
 from forgery.training.event_log import EventLog
 from forgery.training.export import DRAFT_FILE, export_draft
@@ -66,6 +66,7 @@ def train(
     """
     info = read_evidence_info(evidence_set)
     recipe = parse_recipe(info.recipe)
+    config = config.model_copy(update={"backbone": choose_backbone(config.backbone, recipe)})
     training, validation = _open_splits(evidence_set)
     seed_everything(config.seed)
     network, continued_from = _start(config, recipe, champion)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from forgery.config import TrainingOptions
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe, parse_recipe
-from forgery.training.backbones import BACKBONES, build_network, has_frozen_norm
+from forgery.training.backbones import BACKBONES, build_network, choose_backbone, has_frozen_norm
 from forgery.training.fit import Phase, fit, set_trainable
 
 
@@ -25,6 +25,18 @@ def test_the_logit_is_the_mean_of_the_logit_map(name: str, channels: int) -> Non
     logits, logit_map = (output.numpy() for output in both(maps, training=False))
     assert logits.shape == (2, 1)
     np.testing.assert_allclose(logits[:, 0], logit_map.mean(axis=(1, 2, 3)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe_name", "chosen"),
+    [
+        ("auto", "blocks2_48", "blocks"),
+        ("auto", "ela1_q90_gain15_64_bilinear", "cnn"),
+        ("mobilenet_v2", "blocks2_48", "mobilenet_v2"),
+    ],
+)
+def test_auto_follows_from_the_recipe(name: str, recipe_name: str, chosen: str) -> None:
+    assert choose_backbone(name, parse_recipe(recipe_name)) == chosen
 
 
 def test_unknown_backbones_and_small_maps_are_refused() -> None:

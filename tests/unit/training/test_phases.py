@@ -1,7 +1,9 @@
+from itertools import pairwise
+
 import pytest
 
 from forgery.config import TrainingOptions
-from forgery.training.fit import Phase, plan_phases
+from forgery.training.fit import Phase, cosine, plan_phases
 from forgery.training.train import class_weights
 
 OPTIONS = TrainingOptions(
@@ -35,3 +37,11 @@ def test_both_classes_weigh_the_same_in_all() -> None:
     labels = np.array([1, 0, 0, 0], np.float32)
     weights = class_weights(labels)
     assert weights[1] * 1 == pytest.approx(weights[0] * 3) == pytest.approx(2)
+
+
+def test_along_a_cosine_the_rate_falls_from_full_to_almost_none() -> None:
+    rates = [cosine(FINE_TUNING, epoch) for epoch in range(FINE_TUNING.epochs)]
+    assert rates[0] == pytest.approx(FINE_TUNING.learning_rate / 2)
+    assert rates[1] == pytest.approx(FINE_TUNING.learning_rate, rel=0.02)
+    assert all(later < earlier for earlier, later in pairwise(rates[1:]))
+    assert 0 < rates[-1] < FINE_TUNING.learning_rate / 10
