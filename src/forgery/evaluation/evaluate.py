@@ -21,6 +21,7 @@ from forgery.evaluation.cost import count_parameters, measure_latency, size_byte
 from forgery.evaluation.figures import headline, sealed_metrics
 from forgery.evaluation.scorer import Scorer
 from forgery.evaluation.scores import BaselineScores, Comparison, ModelScores, TestPictures
+from forgery.evaluation.wording import trained_on
 from forgery.histories import read_forged_saves
 from forgery.jpeg import jpeg_quality
 from forgery.monitoring.measuring import measure_reference
@@ -60,11 +61,13 @@ def evaluate(image_set: Path, draft: Path, champion: Bundle | None, out: Path, c
         _scores(pictures, model, found, latency_ms, config)
         for model, found, latency_ms in zip(models, answers, latencies, strict=True)
     ]
+    dataset = read_info(image_set)
     comparison = Comparison(
         challenger=scored[0],
         champion=scored[1] if champion else None,
         baselines=_baselines(image_set, pictures, config),
-        dataset_digest=read_info(image_set).digest,
+        dataset_digest=dataset.digest,
+        counts=dataset.counts,
         confidence=config.rule.confidence,
     )
     bundle = _seal(challenger, out, comparison, config, measure_reference(image_set, engines[0]))
@@ -132,6 +135,7 @@ def _scores(
         model_version=model.digest,
         recipe=model.info.recipe,
         backbone=model.info.backbone,
+        trained_on=trained_on(model.info.lineage),
         decision=model.info.decision,
         pictures=pictures,
         views=views,

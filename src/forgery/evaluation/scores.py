@@ -114,6 +114,7 @@ class ModelScores(_Frozen):
         model_version: Digest of the bundle.
         recipe: Canonical name of its evidence recipe.
         backbone: Name of its network.
+        trained_on: In words, which copies of the training pictures; empty where that is not known.
         decision: Its threshold and inconclusive band.
         pictures: The pictures it was measured on.
         views: Answers by view; those of `judged` to every picture, others to a sample.
@@ -128,6 +129,7 @@ class ModelScores(_Frozen):
     model_version: str
     recipe: str
     backbone: str
+    trained_on: str = ""
     decision: DecisionRule
     pictures: TestPictures
     views: dict[str, ViewScores]
@@ -189,12 +191,13 @@ class BaselineScores(_Frozen):
 
 
 class Comparison(_Frozen):
-    """Challenger, champion and baselines on the same test pictures."""
+    """Challenger, champion and baselines on the same test pictures; `counts` are pictures by split and label."""
 
     challenger: ModelScores
     champion: ModelScores | None
     baselines: list[BaselineScores]
     dataset_digest: str
+    counts: dict[str, dict[str, int]] = {}
     confidence: float
 
     def write(self, path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from forgery.bundle import Lineage
 from forgery.evaluation.figures import (
     confusion,
     coverage_and_risk,
@@ -16,6 +17,7 @@ from forgery.evaluation.figures import (
     sealed_metrics,
 )
 from forgery.evaluation.scores import Comparison, ControlScores, ViewScores
+from forgery.evaluation.wording import trained_on
 from forgery.metrics import METRICS, Estimate
 
 
@@ -123,3 +125,16 @@ def test_columns_of_different_length_are_refused(make_scores: Any) -> None:
         make_scores([0, 1], [0.1, 0.9], formats=["JPEG"])
     with pytest.raises(ValidationError, match="one probability for each picture"):
         ViewScores(pictures=[0, 1], probabilities=[0.1])
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({}, ""),
+        ({"variants": []}, "the files as they are"),
+        ({"variants": ["q85", "x50"]}, "the files as they are, and copies q85, x50"),
+        ({"variants": ["matched"]}, "one file history for both classes (matched)"),
+    ],
+)
+def test_the_training_view_is_named(config: dict[str, Any], said: str) -> None:
+    assert trained_on(Lineage(dataset_digest="d", run_id="r", code_version="1", config=config)) == said
