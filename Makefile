@@ -42,7 +42,9 @@ serve: setup  ## Serve the model in service here, over REST and gRPC
 ui: setup  ## Serve the page for people, a client of `make serve`
 	@$(BIN)/forgery ui
 
-mlflow: setup  ## Open MLflow on the runs and models of this machine (http://127.0.0.1:5000)
+mlflow: setup  ## Serve MLflow on the runs and models of this machine
+	@# Without the last part MLflow opens on pages for language models; it remembers what it was told.
+	@echo "MLflow: http://127.0.0.1:$(MLFLOW_PORT)/#/experiments/1/runs?workflowType=machine_learning"
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 		$(BIN)/mlflow ui --host 127.0.0.1 --port $(MLFLOW_PORT) --workers 1 \
 		--backend-store-uri sqlite:///$(abspath $(or $(FORGERY_HOME),.forgery))/mlflow.db

@@ -178,8 +178,3 @@ def test_the_registry_page_tells_figures_and_place(database: str, client: Any, m
     assert "F1 **0.812 [0.771, 0.850]** of forged" in version.description
     assert version.tags["bundle"] == "s3://models/x"
     assert "in service" in client.get_registered_model("forgery").description
-
-
-def test_the_experiment_opens_as_one_of_trained_models(client: Any) -> None:
-    experiment = client.get_experiment_by_name("forgery")
-    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"

@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_PARAMETER = 6000  # characters; MLflow's own limit
 _BATCH = 100  # parameters in one call; MLflow's own limit
-# MLflow's pages show training runs with their charts, rather than language models' traces.
-_OF_MODELS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Run:
@@ -158,7 +156,7 @@ def _experiment(client: "MlflowClient", tracking: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(EXPERIMENT, artifact_location(tracking), tags=_OF_MODELS))
+        return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location(tracking)))
     except MlflowException:  # two runs start at once: the other one has created it
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:
