@@ -20,28 +20,51 @@ _LENGTH_DIGITS = 15
 class Admission:
     """Counts inference requests inside; refuses one more than the limit at once, instead of letting it wait."""
 
-    def __init__(self, max_requests: int) -> None:
-        """At most `max_requests` inside, over REST and gRPC together."""
-        self._max_requests = max_requests
+    def __init__(self, limits: ServingLimits) -> None:
+        """At most `max_requests` and `max_inside_bytes` inside, over REST and gRPC together."""
+        self._max_requests = limits.max_requests
+        self._max_bytes = limits.max_inside_bytes
         self._inside = 0
+        self._bytes = 0
 
     @contextmanager
-    def admit(self) -> Iterator[None]:
+    def admit(self) -> Iterator["Place"]:
         """Hold a place. Raises Refusal (429, RESOURCE_EXHAUSTED) when there is none."""
         if self._inside >= self._max_requests:
-            raise Refusal(
-                Reason.BUSY,
-                f"{self._inside} requests are being answered; try again in a second",
-                limit=f"max_requests={self._max_requests}",
-                retry_after_s=1,
-            )
+            raise _busy(f"{self._inside} requests are being answered", f"max_requests={self._max_requests}")
         self._inside += 1
         metrics.INSIDE.inc()
+        place = Place(self)
         try:
-            yield
+            yield place
         finally:
             self._inside -= 1
+            self._bytes -= place.size
             metrics.INSIDE.dec()
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes more. Raises Refusal when they are too many."""
+        if self._bytes + size > self._max_bytes:
+            raise _busy("the requests being answered are large", f"max_inside_bytes={self._max_bytes}")
+        self._bytes += size
+
+
+class Place:
+    """One request inside; what it holds is given back when it leaves."""
+
+    def __init__(self, admission: Admission) -> None:
+        """Nothing is held yet."""
+        self._admission = admission
+        self.size = 0
+
+    def hold(self, size: int) -> None:
+        """Bytes of the request that have arrived. Raises Refusal when there is no room for them."""
+        self._admission.hold(size)
+        self.size += size
+
+
+def _busy(why: str, limit: str) -> Refusal:
+    return Refusal(Reason.BUSY, f"{why}; try again in a second", limit=limit, retry_after_s=1)
 
 
 class Gate:
@@ -67,9 +90,10 @@ class Gate:
             reply = _Reply(send, entry)
             body = _Body(receive, self._limits.max_body_bytes)
             try:
-                with self._admission.admit():
+                with self._admission.admit() as place:
                     async with asyncio.timeout(self._limits.request_timeout_s):
                         body.check_declared(Headers(scope=scope))
+                        body.place = place
                         await self._app(scope, body.receive, reply.send)
             except Exception as error:
                 await self._refuse(error, scope, body, reply, entry)
@@ -110,6 +134,7 @@ class _Body:
         self._max_bytes = max_bytes
         self._size = 0
         self.complete = False
+        self.place: Place | None = None
 
     def check_declared(self, headers: Headers) -> None:
         declared = headers.get("content-length", "")
@@ -124,6 +149,8 @@ class _Body:
             self.complete = not message.get("more_body", False)
             if self._size > self._max_bytes:
                 raise self._too_large()
+            if self.place is not None:
+                self.place.hold(len(message.get("body", b"")))
         else:
             self.complete = True
         return message

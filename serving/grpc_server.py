@@ -58,7 +58,8 @@ class GateInterceptor(AsyncServerInterceptor):
 
     def _admitted(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def answer(request: Any, context: Any) -> Any:
-            with self._admission.admit():
+            with self._admission.admit() as place:
+                place.hold(request.ByteSize())
                 async with asyncio.timeout(self._seconds_left(context)):
                     return await method(request, context)
 

@@ -35,6 +35,7 @@ class ServingLimits(BaseModel):
         0, ge=0, description="Most memory that one picture may need; 0: half of the container's, if that is limited."
     )
     max_requests: int = Field(64, gt=0, description="Requests inside at once, waiting ones included; more get 429.")
+    max_inside_bytes: int = Field(256 * 2**20, gt=0, description="Bytes of all requests inside at once; more get 429.")
     request_timeout_s: float = Field(30.0, gt=0, description="Longest a request may take, its upload included.")
 
     @property

@@ -132,7 +132,7 @@ class HardenedModelServer(ModelServer):
         self._address = address
         self._on_stop = on_stop
         self._grace_period_s = grace_period_s
-        admission = Admission(limits.max_requests)
+        admission = Admission(limits)
         further = [make(self.dataplane) for make in routers]
         self._app = build_app(self.dataplane, limits, admission, further, docs)
         self._grpc = GrpcServer(self.dataplane, limits, admission, grpc_max_bytes or limits.max_body_bytes)

@@ -12,6 +12,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 from serving_harness import HOST, LIMITS, OTHER_RECIPE, RECIPE, Loop, Pair, bundle_of, free_port
 
 from forgery.recipes import parse_recipe
@@ -36,6 +37,11 @@ def eventually(condition: Any, timeout_s: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def requests_inside() -> float:
+    """Of both servers, which share this process."""
+    return REGISTRY.get_sample_value("forgery_requests_inside") or 0.0
 
 
 def grpc_infer(pair: Pair, jpeg: bytes, timeout: float = 30) -> Any:
@@ -189,14 +195,33 @@ def test_a_full_house_says_when_to_come_back(narrow_pair: Pair, jpeg: bytes) -> 
         codes = sorted(answer.status_code for answer in answers)
         assert codes == [200, 200, 429, 429, 429, 429]
         assert next(a for a in answers if a.status_code == 429).headers["retry-after"] == "1"
+        narrow_pair.engine.delay_s = 2
         inside = [threads.submit(detect, narrow_pair, jpeg) for _ in range(2)]
-        time.sleep(0.4)
+        eventually(lambda: requests_inside() >= 3)  # two in the transformer, one of them in the predictor too
         with pytest.raises(grpc.RpcError) as caught:
             grpc_infer(narrow_pair, jpeg)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
         assert [each.result().status_code for each in inside] == [200, 200]
     assert detect(narrow_pair, jpeg).status_code == 200
+
+
+def test_large_requests_do_not_pile_up_in_memory(serving_loop: Loop, jpeg: bytes) -> None:
+    pair = Pair(ServingLimits(max_inside_bytes=int(1.5 * len(jpeg)), request_timeout_s=20), serving_loop)
+    pair.engine.delay_s = 2
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(1) as threads:
+        for server in (pair.predictor, pair.transformer):
+            stack.callback(server.start().stop)
+        first = threads.submit(detect, pair, jpeg)
+        eventually(lambda: requests_inside() >= 2)  # in both servers
+        second = detect(pair, jpeg)
+        assert (second.status_code, second.json()["limit"][:17]) == (429, "max_inside_bytes=")
+        with pytest.raises(grpc.RpcError) as caught:
+            grpc_infer(pair, jpeg)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert first.result().status_code == 200
+        pair.engine.delay_s = 0
+        assert detect(pair, jpeg).status_code == 200
 
 
 def test_an_upload_that_does_not_arrive_is_given_up(own_pair: Pair) -> None:
