@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import data, demo, doctor, ela, feedback, model, monitor, pipeline, predict, rollout, serve, status, ui
+from cli import data, demo, doctor, ela, feedback, model, monitor, pipeline, predict, rollout, score, serve, status, ui
 from cli.kubeflow.commands import register as register_kubeflow
 from forgery.errors import ForgeryError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (demo, pipeline, serve, ui, predict, status, monitor, ela, doctor):
+for module in (demo, pipeline, serve, ui, predict, score, status, monitor, ela, doctor):
     module.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(feedback.app, name="feedback")

@@ -1,5 +1,6 @@
 """KFP components: one file, one function, one step each. Envelopes around `forgery.steps`; never in an image."""
 
+from components.batch import list_pictures, score_shard, summarise_scores
 from components.champion import find_champion
 from components.decide import decide
 from components.deploy import deploy
@@ -20,8 +21,11 @@ __all__ = [
     "evaluate",
     "find_champion",
     "ingest",
+    "list_pictures",
     "retrain",
     "rollback",
+    "score_shard",
+    "summarise_scores",
     "train",
     "validate",
 ]

@@ -8,12 +8,18 @@ from kfp import compiler
 
 from components.envelope import TRAIN_IMAGE
 from forgery.errors import InvalidConfig
+from pipelines.batch import batch
 from pipelines.monitoring import monitoring
 from pipelines.rollback import rollback
 from pipelines.training import training
 
 COMPILED = Path(__file__).parent / "compiled"
-PIPELINES: dict[str, Callable[..., Any]] = {"training": training, "rollback": rollback, "monitoring": monitoring}
+PIPELINES: dict[str, Callable[..., Any]] = {
+    "training": training,
+    "rollback": rollback,
+    "monitoring": monitoring,
+    "batch": batch,
+}
 
 
 def compile_pipelines(folder: Path = COMPILED, image: str | None = None) -> list[Path]:

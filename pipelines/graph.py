@@ -1,6 +1,6 @@
 """A compiled pipeline as a drawing: steps in order, and which step feeds which."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +60,27 @@ def read_graph(compiled: Path) -> Graph:
 
 
 def _steps(specification: dict[str, Any], dag: dict[str, Any], condition: str | None) -> list[Step]:
-    found = []
+    found: list[Step] = []
+    within: dict[str, tuple[str, ...]] = {}  # tasks of each condition and loop
     for name, task in dag["tasks"].items():
         component = specification["components"][task["componentRef"]["name"]]
         waits = tuple(task.get("dependentTasks", ()))
         if "dag" in component:
-            inner = _steps(specification, component["dag"], task["taskInfo"]["name"])
+            holds = condition if _is_loop(task) else task["taskInfo"]["name"]
+            inner = _steps(specification, component["dag"], holds)
+            within[name] = tuple(step.task for step in inner)
             found += [Step(step.task, step.title, step.after or waits, step.condition) for step in inner]
         else:
             found.append(Step(name, task["taskInfo"]["name"], waits, condition))
-    return found
+    return [replace(step, after=_flat(step.after, within)) for step in found]
+
+
+def _is_loop(task: dict[str, Any]) -> bool:
+    return "parameterIterator" in task or "artifactIterator" in task
+
+
+def _flat(after: tuple[str, ...], within: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(task for name in after for task in within.get(name, (name,)))
 
 
 def _ordered(steps: list[Step]) -> list[Step]:

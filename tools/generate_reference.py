@@ -27,7 +27,8 @@ def render() -> dict[Path, str]:
 
 
 def parameters_page() -> str:
-    """Every parameter of the training and the monitoring pipeline with its type, default, range and meaning."""
+    """Every parameter of the pipelines with its type, default, range and meaning."""
+    from forgery.batch.config import BatchConfig
     from forgery.config import RunConfig
     from forgery.monitoring.config import MonitoringConfig
 
@@ -40,7 +41,10 @@ def parameters_page() -> str:
     monitoring = (
         "\n# The monitoring pipeline\n\nWith `forgery monitor` give single values (`--set window_hours=168`).\n"
     )
-    return NOTICE + "".join([head, *parameter_tables(RunConfig), monitoring, *parameter_tables(MonitoringConfig)])
+    batch = "\n# The batch pipeline\n\nWith `forgery score` give single values (`--set shard_pictures=500`).\n"
+    tables = (parameter_tables(config) for config in (RunConfig, MonitoringConfig, BatchConfig))
+    parts = zip([head, monitoring, batch], tables, strict=True)
+    return NOTICE + "".join(text for title, table in parts for text in (title, *table))
 
 
 def parameter_tables(options: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.kubeflow.compiled import CompiledPipeline
 from cli.settings import read_values
+from forgery.batch.config import BatchConfig
 from forgery.config import RollbackConfig, RunConfig
 from forgery.errors import InvalidConfig
 from forgery.monitoring.config import MonitoringConfig
@@ -14,6 +15,7 @@ from forgery.monitoring.config import MonitoringConfig
 _LOCAL_PLACES = {
     "service": (("local:",), "kserve:NAMESPACE/NAME"),
     "bundles": (("file:", "/", "."), "s3://BUCKET/PREFIX"),
+    "out": (("file:", "/", "."), "s3://BUCKET/PREFIX"),
     "payloads": (("file:", "/", "."), "s3://BUCKET/PREFIX"),
     "tracking": (("sqlite:", "file:", "/", "."), "http://HOST:PORT"),
 }
@@ -43,7 +45,7 @@ def run_parameters(pipeline: CompiledPipeline, file: Path | None, assignments: l
     unknown = sorted(set(values) - set(pipeline.parameters))
     if unknown:
         raise InvalidConfig(f"unknown parameter {unknown[0]!r}; {pipeline.name} has: {', '.join(pipeline.parameters)}")
-    configs = (RunConfig, RollbackConfig, MonitoringConfig)
+    configs = (RunConfig, RollbackConfig, MonitoringConfig, BatchConfig)
     known = [config for config in configs if set(pipeline.parameters) <= set(config.model_fields)]
     if known:
         config = known[0].read(values).model_dump(mode="json")

@@ -9,11 +9,17 @@ import yaml
 import components
 from components.envelope import TRAIN_IMAGE
 from forgery import __version__
+from forgery.batch.config import BatchConfig
 from forgery.config import RollbackConfig, RunConfig
 from forgery.monitoring.config import MonitoringConfig
 from pipelines.compile import COMPILED, PIPELINES, compile_pipelines
 
-CONFIGS = {"training": RunConfig(), "rollback": RollbackConfig(), "monitoring": MonitoringConfig()}
+CONFIGS = {
+    "training": RunConfig(),
+    "rollback": RollbackConfig(),
+    "monitoring": MonitoringConfig(),
+    "batch": BatchConfig(),
+}
 
 
 def load(name):
@@ -84,7 +90,10 @@ def test_monitoring_trains_anew_only_after_a_shift():
 def test_nothing_is_cached(name):
     specification = load(name)[0]
     dags = [specification["root"]["dag"], *(c["dag"] for c in specification["components"].values() if "dag" in c)]
-    tasks = {task: spec for dag in dags for task, spec in dag["tasks"].items() if not task.startswith("condition")}
+    steps = {name for name, component in specification["components"].items() if "executorLabel" in component}
+    tasks = {
+        task: spec for dag in dags for task, spec in dag["tasks"].items() if spec["componentRef"]["name"] in steps
+    }
     assert all(spec["cachingOptions"] == {} for spec in tasks.values())
 
 
@@ -103,6 +112,13 @@ def test_every_step_asks_for_resources(name):
         assert {"resourceCpuRequest", "resourceMemoryRequest", "resourceMemoryLimit"} <= executor["container"][
             "resources"
         ].keys()
+
+
+def test_a_batch_fans_out_over_its_shards():
+    dag = load("batch")[0]["root"]["dag"]["tasks"]
+    (loop,) = (task for task in dag.values() if "parameterIterator" in task)
+    assert loop["iteratorPolicy"]["parallelismLimit"] == 16
+    assert loop["dependentTasks"] == ["find-champion", "list-pictures"]
 
 
 def test_gpus_of_the_training_step_are_a_parameter():
