@@ -55,7 +55,7 @@ class PromotionRule(BaseModel):
         "forged; bounds the time of evaluation. 0: all.",
     )
     robustness_pictures: int = Field(
-        48, ge=0, description="Test pictures that are damaged in 15 ways for the robustness curves. 0: none, no guard."
+        32, ge=0, description="Test pictures that are damaged in 15 ways for the robustness curves. 0: none, no guard."
     )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of the paired bootstrap over groups.")
     bootstrap_draws: int = Field(1000, ge=100, le=100_000)
