@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from forgery.errors import ForgeryError, PictureRejected
 from forgery.recipes import Evidence, Recipe, evidence
 from serving import journal, metrics, tracing
+from serving.allocator import keep_freed_memory
 from serving.arguments import begin, leave, read_address
 from serving.decoding import BYTES_PER_PIXEL, Decoders
 from serving.detect import detect_router
@@ -206,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = begin(parser, arguments)
     try:
         tracing.configure("forgery-transformer")
+        keep_freed_memory()
         limits = ServingLimits.read(flags)
         payloads = open_log(flags)
         upstream = Upstream(flags.predictor_host, flags.model_name)
