@@ -74,11 +74,6 @@ class Headline(BaseModel):
     pictures: int
     card: str = CARD_FILE
 
-    def __str__(self) -> str:
-        """E.g. `f1 0.812 [0.771, 0.850], 95 % interval, on the test split, raw and harmonised`."""
-        interval = f"[{self.low:.3f}, {self.high:.3f}], {self.confidence:.0%} interval"
-        return f"{self.metric} {self.value:.3f} {interval}, on the {self.split} split, {' and '.join(self.views)}"
-
 
 class BundleInfo(BaseModel):
     """What a bundle says of itself.

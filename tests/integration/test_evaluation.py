@@ -251,6 +251,8 @@ def test_the_card_names_data_figures_parts_and_limits(comparison: Comparison, se
     card = (sealed / "model_card.md").read_text()
     f1 = comparison.challenger.metrics["f1"]
     assert f"| F1 (forged) | {f1.value:.3f} [{f1.low:.3f}, {f1.high:.3f}] |" in card
+    assert f"**F1 (forged) {f1.value:.3f}**" in card
+    assert "on the test split, raw and harmonised copies of 24 pictures." in card
     assert "24 test pictures, 12 of them forged, from 12 source groups" in card
     assert "| Train | 20 | 20 |\n| Validation | 10 | 10 |\n| Test | 12 | 12 |" in card
     assert "| Manipulation: splice | 12 | 6 |" in card
