@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.fuzz or chosen.soak:
             rows = list(_endurance(folder, chosen.fuzz, chosen.soak))
         else:
-            rows = _speed(folder, Scale(5, 1.0) if chosen.quick else Scale(), chosen)
+            rows = _speed(folder, Scale(chosen.rounds, chosen.seconds), chosen)
     sys.stdout.writelines(f"{row.model_dump_json()}\n" for row in rows)
     return 0 if all(row.met for row in rows) else 1
 
@@ -48,7 +48,8 @@ def use_two_cores() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS), help="default: all")
-    parser.add_argument("--quick", action="store_true", help="measure less, to see that it works")
+    parser.add_argument("--rounds", type=int, default=60, help="calls of each kind in turn; default: 60")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each load; default: 10")
     parser.add_argument("--no-page", action="store_true", help="print only")
     parser.add_argument("--fuzz", type=int, default=0, metavar="N", help="send N hostile requests, e.g. 100000")
     parser.add_argument("--soak", type=float, default=0, metavar="S", help="keep 70 %% load for S seconds, e.g. 1200")
@@ -62,7 +63,8 @@ def _speed(folder: Path, scale: Scale, chosen: argparse.Namespace) -> list[Row]:
     for kind in chosen.kinds:
         bundle = make_bundle(KINDS[kind], folder / kind)
         found[kind] = speed.measure(kind, bundle, picture, log, scale)
-        rows += [*found[kind].rows, memory.measure(kind, bundle, log), *batching.measure(kind, bundle, scale.rounds)]
+        rows += [*found[kind].rows, memory.measure(kind, bundle, log)]
+        found[kind].figures.update(batching.measure(bundle, scale.rounds))
     if not chosen.no_page:
         machine = (
             f"{platform.machine()}, 2 cores, Python {platform.python_version()}, "

@@ -47,4 +47,4 @@ def _figures(figures: Mapping[str, Mapping[str, float]]) -> str:
     names = list(figures)
     head = f"| figure | {' | '.join(names)} |\n|---|{'---|' * len(names)}\n"
     keys = list(next(iter(figures.values())))
-    return head + "".join(f"| {key} | {' | '.join(f'{figures[name][key]:.1f}' for name in names)} |\n" for key in keys)
+    return head + "".join(f"| {key} | {' | '.join(f'{figures[name][key]:.3g}' for name in names)} |\n" for key in keys)

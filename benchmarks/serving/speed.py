@@ -29,7 +29,7 @@ _LOAD = 0.7
 
 @dataclass(frozen=True)
 class Scale:
-    """How long to measure: calls of each kind in turn, seconds of each load."""
+    """How long to measure: calls of each kind in turn (fewer where they take long), seconds of each load."""
 
     rounds: int = 60
     seconds: float = 10.0

@@ -121,7 +121,7 @@ def test_a_conversion_that_answers_otherwise_is_not_kept(
     from forgery.training import lite
 
     other = (make_bundle(bias=1.0).path / LITE_MODEL).read_bytes()
-    monkeypatch.setattr(lite, "_converted", lambda *_: other)
+    monkeypatch.setattr(lite, "convert", lambda *_: other)
     reason = lite.write_lite_model(tmp_path, bundle.path / SAVED_MODEL, bundle.recipe, [maps])
     assert "more than 1e-04" in reason
     assert list(tmp_path.iterdir()) == []
@@ -137,7 +137,7 @@ def test_a_network_that_does_not_convert_leaves_a_reason(
     def refuse(*_: Any) -> bytes:
         raise tf.errors.UnimplementedError(None, None, "an operation")
 
-    monkeypatch.setattr(lite, "_converted", refuse)
+    monkeypatch.setattr(lite, "convert", refuse)
     reason = lite.write_lite_model(tmp_path, bundle.path / SAVED_MODEL, bundle.recipe, [maps])
     assert reason == "the converter refused the network (UnimplementedError)"
     assert not (tmp_path / LITE_MODEL).exists()

@@ -42,7 +42,7 @@ def _made(path: Path, saved_model: Path, recipe: Recipe, maps: Iterable[Evidence
     if not installed():
         return "LiteRT was not installed where the model was trained"
     try:
-        path.write_bytes(_converted(saved_model, recipe))
+        path.write_bytes(convert(saved_model, recipe))
     except Exception as error:  # the converter knows many ways to refuse a graph
         logger.info("the converter refused", exc_info=True)
         return f"the converter refused the network ({type(error).__name__})"
@@ -58,19 +58,19 @@ def _made(path: Path, saved_model: Path, recipe: Recipe, maps: Iterable[Evidence
     return ""
 
 
-def _converted(saved_model: Path, recipe: Recipe) -> bytes:
-    """The served function for batches of one, as a LiteRT model."""
+def convert(saved_model: Path, recipe: Recipe, pictures: int = 1) -> bytes:
+    """The served function for so many pictures a call, as a LiteRT model; raises whatever the converter does."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(saved_model))
     served = loaded.signatures[SIGNATURE]
-    spec = tf.TensorSpec((1, *recipe.shape), tf.uint8, name=recipe.name)
+    spec = tf.TensorSpec((pictures, *recipe.shape), tf.uint8, name=recipe.name)
 
-    def one(maps: tf.Tensor) -> dict[str, tf.Tensor]:
+    def fixed(maps: tf.Tensor) -> dict[str, tf.Tensor]:
         answers: dict[str, tf.Tensor] = served(**{recipe.name: maps})
         return answers
 
-    function = tf.function(one, input_signature=[spec]).get_concrete_function()
+    function = tf.function(fixed, input_signature=[spec]).get_concrete_function()
     converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([function], loaded).convert()
     return converted
 
