@@ -41,7 +41,10 @@ _SERVER: dict[str, Any] = {
 }
 
 Pipeline = Annotated[
-    str, typer.Option("--pipeline", "-p", help="Name of a compiled pipeline (training, rollback), or a YAML file.")
+    str,
+    typer.Option(
+        "--pipeline", "-p", help="Name of a compiled pipeline (training, monitoring, batch, rollback), or a YAML file."
+    ),
 ]
 Image = Annotated[
     str | None,
