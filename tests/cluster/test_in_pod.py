@@ -126,7 +126,7 @@ def test_the_compiled_pipeline_trains_and_deploys_from_pods(place: Any, runs: st
             "variants": [],
             "training": {"epochs": 2},
             "data": {"min_class_pictures": 5},
-            "rule": {"floor": 0.0, "min_balanced_accuracy": 0.0},
+            "rule": {"floor": 0.0, "min_balanced_accuracy": 0.0, "max_control": 1.0},
             "bundles": place.bundles,
             "service": f"kserve:{place.namespace}/forgery",
             "tracking": "",
