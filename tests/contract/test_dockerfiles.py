@@ -38,6 +38,7 @@ def test_the_pages_image_has_exactly_the_part_of_the_library_that_the_page_impor
     assert copied_in("ui-code") == (library_of(("ui.page",), "ui") - made_elsewhere) | {
         "forgery.errors",
         "forgery.picture",
+        "forgery.s3",
     }
 
 
