@@ -2,6 +2,7 @@ import io
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from forgery.dataset.manifest import DatasetInfo, Picture, Split
 from forgery.dataset.shards import ShardWriter, read_encoded
 from forgery.engine import Engine
 from forgery.errors import DataRejected, SourceError
+from forgery.evaluation.answers import Plan, ask
 from forgery.evaluation.evaluate import evaluate
 from forgery.evaluation.examples import collect_examples
 from forgery.evaluation.report import report_html
@@ -25,6 +27,7 @@ from forgery.golden import check_golden
 from forgery.metrics import estimates
 from forgery.picture import decode
 from forgery.recipes import evidence
+from forgery.recipes.ela import ElaRecipe
 from forgery.scoring import FailedPicture, ScoredPicture, score_pictures
 from forgery.training.export import DRAFT_FILE
 from forgery.views import in_view
@@ -304,6 +307,24 @@ def test_a_champion_scored_against_itself_is_a_tie(
     assert same.champion.views == same.challenger.views
     assert same.champion.robustness == same.challenger.robustness
     assert same.champion.metrics == same.challenger.metrics
+
+
+def test_models_with_one_recipe_share_their_evidence(
+    image_set: Path, comparison: Comparison, sealed: Path, champion: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    compute = ElaRecipe.compute
+
+    def counted(recipe: ElaRecipe, picture: Image.Image) -> Any:
+        computed.append(recipe.name)
+        return compute(recipe, picture)
+
+    monkeypatch.setattr(ElaRecipe, "compute", counted)
+    ours, theirs = Engine(open_bundle(sealed)), Engine(champion)
+    plan = Plan(views={"raw": range(24)}, sampled=frozenset(), damaged=frozenset())
+    first, again, other = ask(image_set, comparison.challenger.pictures.digests, plan, [ours, ours, theirs])
+    assert Counter(computed) == {ours.recipe.name: 24, OTHER_RECIPE: 24}
+    assert first.probabilities == again.probabilities != other.probabilities
 
 
 def test_baselines_need_no_pixel_and_find_the_history_of_these_files(comparison: Comparison) -> None:
