@@ -61,7 +61,7 @@ class SpectrumRecipe(Recipe):
         square = self._middle(np.asarray(picture.convert("L"), np.float64)) * np.outer(window, window)
         magnitudes = np.log1p(np.abs(np.fft.fftshift(np.fft.fft2(square))))
         levels = 255 * magnitudes / np.log1p(255 * window.sum() ** 2)
-        return levels.round().clip(0, 255).astype(np.uint8)[:, :, None]
+        return np.asarray(levels.round().clip(0, 255), np.uint8)[:, :, None]
 
     def _middle(self, luma: NDArray[np.float64]) -> NDArray[np.float64]:
         missing = [max(0, self.size_px - side) for side in luma.shape]
