@@ -183,6 +183,10 @@ def test_wcag_aa_holds_in_light_and_dark(
     page.wait_for_selector(".viewed")
     settle(page)
     assert violations(page) == []
+    page.get_by_text("Is the verdict wrong?").click()
+    page.get_by_text("How you know").wait_for()
+    settle(page)
+    assert violations(page) == []
 
 
 def violations(page: Page) -> list[str]:
