@@ -81,6 +81,7 @@ def test_whatever_v1_instances_come_are_read_or_refused(instances: Any) -> None:
     assert status(lambda: read_pictures(read_v1(sent, "m", LIMITS), LIMITS)) in CALLERS
 
 
+@settings(deadline=None)
 @given(files=st.lists(st.binary(max_size=20), max_size=4))
 def test_elements_come_back_as_they_were_sent(files: list[bytes]) -> None:
     text = InferInput("image", [len(files)], "BYTES", data=[base64.b64encode(file).decode() for file in files])
