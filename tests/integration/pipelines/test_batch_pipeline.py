@@ -16,7 +16,7 @@ from forgery.stores import publish
 from pipelines.compile import COMPILED
 from pipelines.local import RunFailed, run_locally
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 BROKEN = "authentic/broken.jpg"
 
 

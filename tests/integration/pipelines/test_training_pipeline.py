@@ -9,7 +9,7 @@ from forgery.rollout.service import open_service
 from pipelines.compile import COMPILED
 from pipelines.local import RunFailed, run_locally
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # The packages that no image of a step holds.
 ABSENT = ("components", "pipelines", "serving", "cli")
