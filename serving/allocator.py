@@ -5,9 +5,9 @@ import sys
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# Floating-point maps of a 3-megapixel picture. Those of larger ones, and the blocks of 16 MB that Pillow takes, go back
+# Floating-point maps of a 2-megapixel picture. Those of larger ones, and the blocks of 16 MB that Pillow takes, go back
 # to the system at once, or what they leave would not fit the next picture's.
-_KEPT_ARRAY_BYTES = 14 * 2**20
+_KEPT_ARRAY_BYTES = 9 * 2**20
 _KEPT_BYTES = 64 * 2**20
 
 
