@@ -91,9 +91,7 @@ def test_nothing_is_cached(name):
     specification = load(name)[0]
     dags = [specification["root"]["dag"], *(c["dag"] for c in specification["components"].values() if "dag" in c)]
     steps = {name for name, component in specification["components"].items() if "executorLabel" in component}
-    tasks = {
-        task: spec for dag in dags for task, spec in dag["tasks"].items() if spec["componentRef"]["name"] in steps
-    }
+    tasks = {task: spec for dag in dags for task, spec in dag["tasks"].items() if spec["componentRef"]["name"] in steps}
     assert all(spec["cachingOptions"] == {} for spec in tasks.values())
 
 

@@ -51,7 +51,7 @@ def run(text: str, folder: Path, **environment: str) -> str:
     """Run a script as a person at a prompt would, but stop at the first failure."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with subprocess.Popen(
-        ["bash", "-c", f"set -euo pipefail; set -m\n{text}"],
+        ["bash", "-c", f"set -euo pipefail\n{text}"],
         cwd=folder,
         env={**os.environ, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
         stdout=subprocess.PIPE,
