@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; groups are dotted.", show_default=False),
-]
+from cli.options import Assignments
 
 
 def register(app: typer.Typer) -> None:

@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
+from cli.options import Assignments
+
 Config = Annotated[
     Path | None, typer.Option("--config", help="YAML with parameters; see `forgery run --help`.", show_default=False)
-]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; groups are dotted.", show_default=False),
 ]
 
 _RUN_HELP = """

@@ -18,9 +18,10 @@ from benchmarks.detection.baselines import BASELINES, baseline_verdicts
 from benchmarks.detection.measure import view_figures
 from benchmarks.detection.pictures import FOLDS
 from benchmarks.detection.protocol import Protocol, pooled
-from benchmarks.detection.report import Results, SystemResult, markdown, system_result, with_tables
+from benchmarks.detection.report import BEGIN, END, Results, SystemResult, markdown, system_result
 from benchmarks.detection.systems import SYSTEMS, System
 from benchmarks.detection.views import RAW, VIEWS
+from benchmarks.page import with_tables
 from forgery.dataset.manifest import read_info
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_report(protocol)
     page = write_report(protocol)
     if chosen.page:
-        chosen.page.write_text(with_tables(chosen.page.read_text(), page))
+        chosen.page.write_text(with_tables(chosen.page.read_text(), page, BEGIN, END))
     return 0
 
 

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import within_picture
 from benchmarks.detection.protocol import Protocol
-from benchmarks.detection.report import with_tables
 from benchmarks.detection.systems import SYSTEMS
+from benchmarks.page import with_tables
 from forgery.histories import saved
 from forgery.metrics import Estimate, Outcome, estimates
 from forgery.progress import track

@@ -45,19 +45,6 @@ def system_result(system: System, folds: Sequence[int], views: Mapping[str, View
 BEGIN, END = "<!-- tables: written by benchmarks.detection -->", "<!-- /tables -->"
 
 
-def with_tables(page: str, tables: str, begin: str = BEGIN, end: str = END) -> str:
-    """The page with the text between two comments replaced.
-
-    Raises:
-        ValueError: It lacks them.
-    """
-    before, begun, rest = page.partition(begin)
-    _, ended, after = rest.partition(end)
-    if not (begun and ended):
-        raise ValueError(f"the page needs the lines {begin} and {end}")
-    return f"{before}{begin}\n\n{tables.strip()}\n\n{end}{after}"
-
-
 def markdown(results: Results) -> str:
     """One table for each view, a row for each system and baseline."""
     lines = [

@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.page import with_tables
 from benchmarks.rows import Row
 from benchmarks.serving import batching, endurance, memory, speed
 from benchmarks.serving.models import KINDS, make_bundle
 from benchmarks.serving.pictures import photograph
-from benchmarks.serving.report import tables, with_tables
+from benchmarks.serving.report import BEGIN, END, tables
 from benchmarks.serving.speed import Scale, Speed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
@@ -76,7 +77,7 @@ def _speed(folder: Path, scale: Scale, chosen: argparse.Namespace) -> list[Row]:
         ) + (_BUSY if load > _QUIET else "")
         profiles = {kind: each.profile for kind, each in found.items()}
         figures = {kind: each.figures for kind, each in found.items()}
-        PAGE.write_text(with_tables(PAGE.read_text(), tables(rows, profiles, figures, machine)))
+        PAGE.write_text(with_tables(PAGE.read_text(), tables(rows, profiles, figures, machine), BEGIN, END))
     return rows
 
 

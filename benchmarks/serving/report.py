@@ -8,19 +8,6 @@ from benchmarks.serving.profile import Profile
 BEGIN, END = "<!-- tables: written by benchmarks.serving -->", "<!-- /tables -->"
 
 
-def with_tables(page: str, tables: str) -> str:
-    """The page with the text between its two comments replaced.
-
-    Raises:
-        ValueError: It lacks them.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables.strip()}\n\n{END}{after}"
-
-
 def tables(
     rows: Sequence[Row], profiles: Mapping[str, Profile], figures: Mapping[str, Mapping[str, float]], machine: str
 ) -> str:

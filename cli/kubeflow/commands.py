@@ -8,7 +8,6 @@ import typer
 from cli.kubeflow import schedule_commands
 from cli.kubeflow.connection import Address, Server, connect
 from cli.kubeflow.options import (
-    Assignments,
     Config,
     Experiment,
     Image,
@@ -19,6 +18,7 @@ from cli.kubeflow.options import (
     with_address,
 )
 from cli.kubeflow.submit import EXPERIMENT, SERVICE_ACCOUNT, Placement
+from cli.options import Assignments
 
 if TYPE_CHECKING:
     from cli.kubeflow.compiled import CompiledPipeline

@@ -56,10 +56,6 @@ Image = Annotated[
 Config = Annotated[
     Path | None, typer.Option("--config", help="YAML with parameters; groups are nested.", show_default=False)
 ]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set a parameter; groups are dotted.", show_default=False),
-]
 Experiment = Annotated[str, typer.Option("--experiment", help="Experiment the runs belong to; made if missing.")]
 ServiceAccount = Annotated[
     str, typer.Option("--service-account", help="Kubernetes account of the run's pods; see manifests/.")

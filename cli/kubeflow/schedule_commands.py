@@ -7,7 +7,6 @@ import typer
 
 from cli.kubeflow.connection import Address, connect
 from cli.kubeflow.options import (
-    Assignments,
     Config,
     Experiment,
     Image,
@@ -18,6 +17,7 @@ from cli.kubeflow.options import (
     with_address,
 )
 from cli.kubeflow.submit import EXPERIMENT, SERVICE_ACCOUNT, Placement
+from cli.options import Assignments
 
 if TYPE_CHECKING:
     from cli.kubeflow.schedule import Schedule

@@ -7,7 +7,7 @@ from minio.error import S3Error
 
 from forgery.bundle import SUMS_FILE, Bundle, sums_digest
 from forgery.errors import BundleError
-from forgery.s3 import s3_client, s3_errors, split_uri
+from forgery.s3 import read_object, s3_client, s3_errors, split_uri
 
 logger = logging.getLogger(__name__)
 
@@ -71,17 +71,7 @@ class Bucket:
         return "/".join(part for part in (self._prefix, digest, name) if part)
 
     def _published_sums(self, digest: str) -> bytes | None:
-        try:
-            response = self._client.get_object(self._bucket, self._key(digest, SUMS_FILE))
-        except S3Error as error:
-            if error.code == "NoSuchKey":
-                return None
-            raise
-        try:
-            return bytes(response.read())
-        finally:
-            response.close()
-            response.release_conn()
+        return read_object(self._client, self._bucket, self._key(digest, SUMS_FILE))
 
     def _stored(self, digest: str, name: str) -> tuple[int, str] | None:
         try:

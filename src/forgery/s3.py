@@ -84,6 +84,21 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def read_object(client: minio.Minio, bucket: str, key: str) -> bytes | None:
+    """The content of an object, or None where there is none; whatever else the client raises is left to `s3_errors`."""
+    try:
+        response = client.get_object(bucket, key)
+    except S3Error as error:
+        if error.code == "NoSuchKey":
+            return None
+        raise
+    try:
+        return bytes(response.read())
+    finally:
+        response.close()
+        response.release_conn()
+
+
 @contextmanager
 def s3_errors(what: str) -> Iterator[None]:
     """Turn whatever the client raises into one sentence.

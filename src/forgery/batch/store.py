@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from minio.error import S3Error
-
 from forgery.errors import InvalidConfig, StorageError
-from forgery.s3 import s3_client, s3_errors, split_uri
+from forgery.s3 import read_object, s3_client, s3_errors, split_uri
 
 
 class PartStore(Protocol):
@@ -64,17 +62,7 @@ class BucketStore:
     def read(self, name: str) -> bytes | None:
         """The content, or None."""
         with s3_errors(f"reading {self._uri}/{name}"):
-            try:
-                response = self._client.get_object(self._bucket, self._key(name))
-            except S3Error as error:
-                if error.code == "NoSuchKey":
-                    return None
-                raise
-            try:
-                return bytes(response.read())
-            finally:
-                response.close()
-                response.release_conn()
+            return read_object(self._client, self._bucket, self._key(name))
 
     def write(self, name: str, content: bytes) -> str:
         """An object appears whole."""

@@ -10,8 +10,9 @@ from skimage import data
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import at_common_threshold, within_picture
-from benchmarks.detection.report import BEGIN, END, with_tables
+from benchmarks.detection.report import BEGIN, END
 from benchmarks.detection.views import HARMONISED, RAW, SHARED, Saves, last_saves
+from benchmarks.page import with_tables
 from forgery.histories import MATCHED
 
 
@@ -101,6 +102,6 @@ def test_the_threshold_becomes_one_half() -> None:
 
 def test_tables_replace_what_stood_between_their_comments() -> None:
     page = f"# Title\n\n{BEGIN}\nold\n{END}\nafter\n"
-    assert with_tables(page, "new\n") == f"# Title\n\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    assert with_tables(page, "new\n", BEGIN, END) == f"# Title\n\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
     with pytest.raises(ValueError, match="needs the lines"):
-        with_tables("# Title\n", "new")
+        with_tables("# Title\n", "new", BEGIN, END)

@@ -6,12 +6,13 @@ from itertools import count
 
 import pytest
 
+from benchmarks.page import with_tables
 from benchmarks.rows import Row
 from benchmarks.serving.corpus import hostile_request
 from benchmarks.serving.load import at_rate, in_turn, per_second
 from benchmarks.serving.pictures import photograph
 from benchmarks.serving.profile import Profile
-from benchmarks.serving.report import BEGIN, END, tables, with_tables
+from benchmarks.serving.report import BEGIN, END, tables
 
 
 def test_calls_in_turn_are_compared_by_their_medians() -> None:
@@ -60,7 +61,7 @@ def test_the_photograph_is_what_the_page_says() -> None:
 def test_the_page_keeps_its_words_and_gets_the_tables() -> None:
     rows = [Row(name="ela: fast", ratio=1.2, goal="<= 1.25"), Row(name="ela: small", ratio=700, goal="<= 600")]
     made = tables(rows, {"ela": Profile(20.0, {"decode": 4.0})}, {"ela": {"bare_ms": 18.0}}, "a machine")
-    page = with_tables(f"before\n{BEGIN}\nold\n{END}\nafter\n", made)
+    page = with_tables(f"before\n{BEGIN}\nold\n{END}\nafter\n", made, BEGIN, END)
     assert page.startswith("before\n")
     assert page.endswith("\nafter\n")
     assert "old" not in page
@@ -69,5 +70,5 @@ def test_the_page_keeps_its_words_and_gets_the_tables() -> None:
     assert "| decode | 4.0 |" in page
     assert "| bare_ms | 18 |" in page
     with pytest.raises(ValueError, match="needs the lines"):
-        with_tables("nothing", made)
+        with_tables("nothing", made, BEGIN, END)
     assert json.loads(rows[0].model_dump_json())["ratio"] == 1.2
