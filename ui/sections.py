@@ -33,6 +33,7 @@ _ABOUT_SPECTRUM = (
     "and from JPEG’s blocks."
 )
 _PICTURE_AND_WORDS = (8, 5)
+_BUTTONS = 8  # more do not fit beside the picture
 _LABELS = ("forged", "inconclusive", "authentic")
 
 
@@ -106,6 +107,8 @@ def _error_levels(case: Case, answer: Answer) -> None:
 def _channel(count: int) -> int:
     if count == 1:
         return 0
+    if count > _BUTTONS:
+        return int(st.slider(f"Channel, of the {count} that the model reads", 1, count, 1, key="channel")) - 1
     return int(st.segmented_control("Channel", list(range(1, count + 1)), default=1, key="channel", required=True)) - 1
 
 
