@@ -4,10 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from forgery.bundle import Bundle, BundleInfo, Lineage, seal
 from forgery.decision import DecisionRule
 from forgery.recipes import parse_recipe
+
+# The same examples each time: a change is judged by what it changed. --hypothesis-profile=default looks further.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 TINY_RECIPE = "ela1_q90_gain15_32_bilinear"
 MakeBundle = Callable[..., Bundle]
