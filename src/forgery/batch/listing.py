@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from forgery.config import DataOptions
+from forgery.dataset.layouts import is_mask
 from forgery.dataset.sources import open_source
 from forgery.errors import InvalidConfig, SourceError
 from forgery.writing import whole_folder
@@ -19,7 +20,8 @@ SEED: Final = 0
 def list_shards(source: str, out: Path, shard_pictures: int, options: DataOptions) -> list[str]:
     """Write the names of a source's pictures into the folder `out`, sorted, so many to a file.
 
-    Only names are read. What is a picture is told by the suffix here, and by content when it is scored.
+    Only names are read. What is a picture is told by the suffix here, and by content when it is scored; masks that lie
+    beside training pictures are none.
 
     Returns:
         Names of the shards, for `read_shard`.
@@ -29,7 +31,7 @@ def list_shards(source: str, out: Path, shard_pictures: int, options: DataOption
         InvalidConfig: There are more than `options.max_pictures`.
     """
     with open_source(source, options, SEED) as opened:
-        names = sorted(entry.name for entry in opened.entries() if entry.name.lower().endswith(SUFFIXES))
+        names = sorted(entry.name for entry in opened.entries() if _is_picture(entry.name))
     if not names:
         raise SourceError(f"source {source} holds no file named {', '.join('*' + suffix for suffix in SUFFIXES)}")
     if len(names) > options.max_pictures:
@@ -48,6 +50,10 @@ def read_shard(listing: Path, shard: str) -> list[str]:
     """Names of a shard's pictures, sorted."""
     names: list[str] = json.loads((listing / f"{shard}.json").read_text())
     return names
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not is_mask(name)
 
 
 def _chunks(names: list[str], size: int) -> Iterator[list[str]]:

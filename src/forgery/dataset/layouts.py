@@ -78,18 +78,18 @@ def _by_manifest(source: Source, entries: Sequence[Entry], names: ClassNames) ->
 
 def _by_casia_names(source: Source, entries: Sequence[Entry]) -> Listing | None:
     pictures = casia.label(source, entries)
-    if not pictures or len(pictures) * 2 < sum(not _is_mask(entry.name) for entry in entries):
+    if not pictures or len(pictures) * 2 < sum(not is_mask(entry.name) for entry in entries):
         return None
     return Listing("casia", pictures, _unlabelled(entries, pictures, extra=(casia.MASK_PAIRS,)))
 
 
 def _by_folders(entries: Sequence[Entry], names: ClassNames) -> Listing | None:
-    masks = {_stem(entry.name): entry.name for entry in entries if _is_mask(entry.name)}
+    masks = {_stem(entry.name): entry.name for entry in entries if is_mask(entry.name)}
     pictures = []
     for entry in sorted(entries, key=lambda each: each.name):
         # The folder nearest to the file decides: train/fake/real_estate/1.jpg would else be read twice.
         labels = [label for part in entry.name.split("/")[:-1] if (label := names.label(part))]
-        if labels and not _is_mask(entry.name):
+        if labels and not is_mask(entry.name):
             mask = masks.get(_stem(entry.name)) if labels[-1] == "forged" else None
             pictures.append(Labelled(entry.name, entry.size, labels[-1], mask=mask))
     return Listing("folders", pictures, _unlabelled(entries, pictures)) if pictures else None
@@ -100,7 +100,7 @@ def _unlabelled(entries: Sequence[Entry], pictures: Sequence[Labelled], extra: S
     return [
         Reject(name=entry.name, reason="unlabelled", message="no rule of the layout labels this file")
         for entry in sorted(entries, key=lambda each: each.name)
-        if entry.name not in known and not _is_mask(entry.name) and not entry.name.endswith(tuple(extra) or "\0")
+        if entry.name not in known and not is_mask(entry.name) and not entry.name.endswith(tuple(extra) or "\0")
     ]
 
 
@@ -109,6 +109,7 @@ def _stem(name: str) -> str:
     return next((stem.removesuffix(ending) for ending in _MASK_ENDINGS if stem.endswith(ending)), stem)
 
 
-def _is_mask(name: str) -> bool:
+def is_mask(name: str) -> bool:
+    """Whether a file is a mask by its name or a folder's: `x_gt.png`, `masks/x.png`, and the like."""
     *folders, file = name.split("/")
     return file.rsplit(".", 1)[0].endswith(_MASK_ENDINGS) or any(part.casefold() in _MASK_FOLDERS for part in folders)

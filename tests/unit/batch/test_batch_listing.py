@@ -12,7 +12,17 @@ from forgery.errors import InvalidConfig, SourceError, StorageError
 @pytest.fixture
 def source(tmp_path):
     folder = tmp_path / "pictures"
-    for name in ("b.JPG", "a.jpg", "deep/c.png", "d.tiff", "e.webp", "notes.txt", "mask.csv"):
+    for name in (
+        "b.JPG",
+        "a.jpg",
+        "deep/c.png",
+        "d.tiff",
+        "e.webp",
+        "notes.txt",
+        "mask.csv",
+        "masks/b.png",
+        "a_gt.png",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x")
     return folder

@@ -18,6 +18,12 @@ def test_deploy_alone_is_conditional():
     assert {task for task, condition in conditions.items() if condition} == {"deploy"}
 
 
+def test_what_comes_after_a_loop_waits_for_the_tasks_in_it():
+    after = {step.task: (step.after, step.condition) for step in read_graph(COMPILED / "batch.yaml").steps}
+    assert after["summarise-scores"] == (("find-champion", "score-shard"), None)
+    assert after["score-shard"] == (("find-champion", "list-pictures"), None)
+
+
 def test_mermaid_has_every_step():
     graph = read_graph(COMPILED / "training.yaml")
     assert all(f'{step.task}["{step.title}' in graph.mermaid() for step in graph.steps)
