@@ -1,5 +1,9 @@
 import contextlib
 import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +80,54 @@ def test_other_errors_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="strange") as caught, whole_folder(tmp_path / "out", "done"):
         raise OSError(errno.EIO, "strange")
     assert caught.type is OSError
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from forgery.writing import whole_folder
+with whole_folder(Path(sys.argv[1]), "done") as folder:
+    (folder / "half").touch()
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path: Path):
+    """A process that writes `out`, and its unfinished folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    yield process, Path(process.stdout.readline().strip())
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(writer, tmp_path: Path) -> None:
+    process, unfinished = writer
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert unfinished.is_dir()
+    with whole_folder(tmp_path / "out", "done") as folder:
+        assert not unfinished.exists()
+        (folder / "done").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_living_process_writes_is_left_alone(writer, tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "out", "done") as folder:
+        (folder / "done").touch()
+    assert (writer[1] / "half").exists()
+
+
+def test_an_earlier_result_that_was_being_replaced_comes_back(tmp_path: Path) -> None:
+    moved = tmp_path / ".out.replaced-abc" / "out"
+    moved.mkdir(parents=True)
+    (moved / "done").write_text("old")
+    with contextlib.suppress(KeyboardInterrupt), whole_folder(tmp_path / "out", "done"):
+        raise KeyboardInterrupt
+    assert (tmp_path / "out" / "done").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
