@@ -1,4 +1,4 @@
-"""`forgery model show` and `forgery model verify`."""
+"""`forgery model show`, `verify` and `export`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(help="Look at model bundles.", no_args_is_help=True)
+_FORMATS = "saved_model, litert, onnx, triton or openvino."
 Where = Annotated[
     str | None,
     typer.Argument(help="Folder or URI of a bundle; default: the one in service.", show_default=False),
@@ -47,6 +48,30 @@ def verify(bundle: Where = None) -> None:
     typer.echo(
         f"{opened.digest}: files, model and golden request are as sealed ({size}, runs on {' and '.join(kinds)})"
     )
+
+
+@app.command()
+def export(
+    to: Annotated[str, typer.Option(help=_FORMATS, show_default=False)],
+    out: Annotated[Path, typer.Option(help="A new or empty folder, or an earlier export's.", show_default=False)],
+    bundle: Where = None,
+    name: Annotated[str, typer.Option(help="What servers and hubs call the model.")] = "forgery",
+) -> None:
+    """Write a bundle as others read it, and prove that their runtime gives the bundle's answers.
+
+    Example: forgery model export --to onnx --out exported
+    """
+    from cli.bundles import open_named
+    from cli.quiet import load_tensorflow
+    from forgery.exports import export_bundle
+
+    opened = open_named(bundle)
+    load_tensorflow()
+    receipt = export_bundle(opened, to, out, name)
+    proof = receipt.proof
+    largest = max(proof.largest_difference.values())
+    typer.echo(f"{out}: {receipt.format} of {receipt.bundle}, {_size_mb(out):.1f} MB")
+    typer.echo(f"{proof.runtime} gives the bundle's answers on {proof.maps} maps, off by at most {largest:.0e}")
 
 
 def _size_mb(folder: Path) -> float:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from forgery.bundle import LITE_MODEL, SAVED_MODEL, Bundle
 from forgery.errors import BundleError, InvalidConfig
 from forgery.lite import LiteModel, installed
 from forgery.recipes import Evidence, Recipe
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
@@ -166,8 +169,13 @@ class ServedModel:
         """Score uint8 [n, H, W, C], n >= 1, unchecked."""
         import tensorflow as tf
 
-        answers = self._function(**{self._recipe.name: tf.constant(maps)})
+        answers = self.answers(tf.constant(maps))
         return {name: answers[name].numpy() for name in outputs}
+
+    def answers(self, maps: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        """Both outputs of a uint8 tensor [n, H, W, C]; can be traced into another graph."""
+        found: dict[str, tf.Tensor] = self._function(**{self._recipe.name: maps})
+        return found
 
     def _check(self, saved_model: Path) -> None:
         inputs = self._function.structured_input_signature[1]

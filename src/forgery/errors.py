@@ -48,6 +48,10 @@ class BundleError(ForgeryError):
     """A model bundle is incomplete, altered, or gives other answers than it was sealed with."""
 
 
+class ExportFailed(ForgeryError):
+    """A bundle cannot be written in another format, or would answer otherwise there; nothing was written."""
+
+
 class StorageError(ForgeryError):
     """A bucket or folder refused: wrong key, secret, bucket, address, or no space left."""
 

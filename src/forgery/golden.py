@@ -11,6 +11,7 @@ weights, temperature and recipe belong together.
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,8 @@ def check_golden(bundle: Bundle, engine: Engine) -> None:
     Raises:
         BundleError: The golden request is unreadable, or an answer differs; the message says which and by how much.
     """
-    encoded, sealed, expected = _read(bundle)
+    request = read_golden(bundle)
+    encoded, sealed, expected = request.picture, request.evidence, request.expected
     if expected.recipe != bundle.info.recipe:
         raise BundleError(f"the golden request is for {expected.recipe}, the bundle's recipe is {bundle.info.recipe}")
     try:
@@ -111,12 +113,22 @@ def check_golden(bundle: Bundle, engine: Engine) -> None:
     _check_answer(bundle, ACTIVATION_MAP, float(answers[ACTIVATION_MAP].mean()), expected.activation_map_mean)
 
 
-def _read(bundle: Bundle) -> tuple[bytes, NDArray[np.uint8], Expected]:
+@dataclass(frozen=True)
+class Golden:
+    """A golden request as it was sealed: the file's bytes, uint8 evidence of the recipe's shape, the answers."""
+
+    picture: bytes
+    evidence: NDArray[np.uint8]
+    expected: Expected
+
+
+def read_golden(bundle: Bundle) -> Golden:
+    """The golden request of a bundle; raises BundleError where it cannot be read."""
     folder = bundle.path / GOLDEN
     try:
         expected = Expected.model_validate_json((folder / EXPECTED_FILE).read_bytes())
         with np.load(folder / EVIDENCE_FILE) as arrays:
-            return (folder / PICTURE_FILE).read_bytes(), arrays["evidence"], expected
+            return Golden((folder / PICTURE_FILE).read_bytes(), arrays["evidence"], expected)
     except Exception as error:  # zipfile, NumPy and pydantic raise kinds of their own on damaged files
         raise BundleError(f"{folder} holds no readable golden request ({type(error).__name__})") from error
 

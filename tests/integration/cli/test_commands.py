@@ -105,6 +105,15 @@ def test_verify_and_show_a_sealed_bundle(home):
     assert "A model for tests" in forgery(home, "model", "show").stdout
 
 
+def test_export_takes_the_model_in_service_and_says_what_proved_it(home, tmp_path, make_bundle):
+    answer = forgery(home, "model", "export", "--to", "onnx", "--out", tmp_path / "out")
+    assert answer.returncode == 0, answer.stderr
+    assert make_bundle(bias=4.0).digest in answer.stdout
+    assert "ONNX Runtime" in answer.stdout
+    assert answer.stderr == ""
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"model.onnx", "export.json"}
+
+
 def test_doctor_is_content(home):
     answer = forgery(home, "doctor", "--json")
     assert answer.returncode == 0, answer.stdout
