@@ -56,7 +56,7 @@ def fuzz(bundle: Bundle, count: int, log: Path) -> Endurance:
     rows = [
         Row(name=f"{count} hostile requests: answers that are none of {sorted(ANSWERS)}", ratio=wrong, goal="<= 0"),
         Row(name="the transformer's memory after them / after a quarter of them", ratio=grown, goal="<= 1.1"),
-        Row(name="p99 of a probe meanwhile, ms", ratio=float(np.quantile(waits, 0.99)) * 1000, goal="<= 250"),
+        Row(name="longest wait of a probe meanwhile, ms", ratio=max(waits) * 1000, goal="<= 250"),
     ]
     return Endurance(rows=rows, codes={str(code): found for code, found in codes.items()})
 

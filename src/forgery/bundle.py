@@ -93,6 +93,7 @@ class BundleInfo(BaseModel):
     headline: Headline | None = None
     lineage: Lineage
     no_lite_model: str = ""  # why there is no model.tflite; empty where there is one, or none was tried
+    lite_difference: float | None = None  # most by which its probabilities differ, over all test questions
 
 
 @dataclass(frozen=True)

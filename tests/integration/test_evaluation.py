@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from forgery.bundle import INFO_FILE, SAVED_MODEL, SUMS_FILE, Bundle, open_bundle
+from forgery.bundle import INFO_FILE, LITE_MODEL, SAVED_MODEL, SUMS_FILE, Bundle, open_bundle
 from forgery.config import RunConfig
 from forgery.dataset.manifest import DatasetInfo, Picture, Split
 from forgery.dataset.shards import ShardWriter, read_encoded
@@ -270,6 +270,26 @@ def test_the_card_names_data_figures_parts_and_limits(comparison: Comparison, se
     assert "| Harmonised, all |" in card
     # A line of dashes under each head, and no blank one between: else Markdown shows no table.
     assert all(re.match(r"\|(-+\|)+$", below) for head, below in table_heads(card))
+
+
+def test_the_lite_model_is_proven_on_every_question_of_the_test_pictures(comparison: Comparison, sealed: Path) -> None:
+    bundle = open_bundle(sealed)
+    assert bundle.lite_model is not None
+    assert bundle.info.lite_difference is not None
+    assert 0 <= bundle.info.lite_difference <= 1e-4
+    assert "over all test questions" in (sealed / "model_card.md").read_text()
+
+
+def test_a_lite_model_that_answers_otherwise_is_not_sealed(
+    image_set: Path, draft: Path, make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    other = shutil.copytree(draft, tmp_path / "draft")
+    shutil.copy(make_bundle(seed=1).path / LITE_MODEL, other / LITE_MODEL)
+    evaluate(image_set, other, None, tmp_path / "bundle", CONFIG)
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.lite_model is None
+    assert "its probabilities differ by" in bundle.info.no_lite_model
+    assert "| LiteRT | no model: its probabilities differ by" in (tmp_path / "bundle" / "model_card.md").read_text()
 
 
 def test_evaluating_the_same_draft_again_gives_the_same_bundle(

@@ -3,12 +3,13 @@
 import io
 import logging
 import shutil
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from forgery.bundle import CARD_FILE, Bundle, seal
+from forgery.bundle import CARD_FILE, LITE_MODEL, Bundle, seal
 from forgery.config import RunConfig
 from forgery.dataset.manifest import read_info, read_pictures
 from forgery.dataset.shards import read_encoded
@@ -19,6 +20,7 @@ from forgery.evaluation.baselines import baselines
 from forgery.evaluation.card import model_card
 from forgery.evaluation.cost import count_parameters, measure_latency, size_bytes
 from forgery.evaluation.figures import headline, sealed_metrics
+from forgery.evaluation.parity import lite_engines, lite_findings
 from forgery.evaluation.scorer import Scorer
 from forgery.evaluation.scores import BaselineScores, Comparison, ModelScores, TestPictures
 from forgery.evaluation.wording import trained_on
@@ -56,10 +58,11 @@ def evaluate(image_set: Path, draft: Path, champion: Bundle | None, out: Path, c
     models = [challenger] if champion is None else [challenger, champion]
     engines = [Engine(model) for model in models]
     latencies = measure_latency(engines, _some_encoded(image_set))
-    answers = ask(image_set, pictures.digests, _plan(image_set, pictures, masked, config.rule), engines)
+    plan, lite = _plan(image_set, pictures, masked, config.rule), lite_engines(challenger)
+    answers = ask(image_set, pictures.digests, plan, [*engines, *lite])
     scored = [
         _scores(pictures, model, found, latency_ms, config)
-        for model, found, latency_ms in zip(models, answers, latencies, strict=True)
+        for model, found, latency_ms in zip(models, answers[: len(models)], latencies, strict=True)
     ]
     dataset = read_info(image_set)
     comparison = Comparison(
@@ -70,6 +73,8 @@ def evaluate(image_set: Path, draft: Path, champion: Bundle | None, out: Path, c
         counts=dataset.counts,
         confidence=config.rule.confidence,
     )
+    found = lite_findings(answers[0], answers[len(models) :])
+    challenger = replace(challenger, info=challenger.info.model_copy(update=found))
     bundle = _seal(challenger, out, comparison, config, measure_reference(image_set, engines[0]))
     sealed = comparison.challenger.model_copy(update={"model_version": bundle.digest})
     logger.info("sealed %s, F1 %.3f", bundle.digest, sealed.metrics["f1"].value)
@@ -164,7 +169,8 @@ def _baselines(image_set: Path, pictures: TestPictures, config: RunConfig) -> li
 def _seal(draft: Bundle, out: Path, comparison: Comparison, config: RunConfig, reference: Reference) -> Bundle:
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(draft.path, partial, ignore=shutil.ignore_patterns(DRAFT_FILE))
+    dropped = (DRAFT_FILE, LITE_MODEL) if draft.info.no_lite_model else (DRAFT_FILE,)
+    shutil.copytree(draft.path, partial, ignore=shutil.ignore_patterns(*dropped))
     info = draft.info.model_copy(
         update={"metrics": sealed_metrics(comparison.challenger), "headline": headline(comparison)}
     )

@@ -52,7 +52,12 @@ def _made(path: Path, saved_model: Path, recipe: Recipe, maps: Iterable[Evidence
     except (ForgeryError, RuntimeError, ValueError) as error:
         return f"LiteRT cannot run the network: {error}"
     logger.info("LiteRT model: probabilities differ by at most %.1e over %d maps", difference, count)
-    # Written so that NaN fails too.
+    return refusal(difference)
+
+
+def refusal(difference: float) -> str:
+    """Why a model whose probabilities differ by so much is not kept, as one sentence; empty where it is."""
+    # Written so that NaN is refused too.
     if not difference <= MOST_DIFFERENCE:
         return f"its probabilities differ by {difference:.1e} from the network's, more than {MOST_DIFFERENCE:.0e}"
     return ""
