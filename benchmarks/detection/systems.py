@@ -42,18 +42,23 @@ class System:
 
 _BLOCKS = BlocksRecipe()
 _SHIPPED = TrainingOptions()
-_MOBILE = TrainingOptions(
-    epochs=32, head_epochs=0, fine_tune_layers=30, fine_tune_learning_rate=1e-5, schedule="plateau", patience=6
+# What published systems do (000: the last 30 layers learn; 004: only the head does), with a validation split of its own.
+_LAST_LAYERS = TrainingOptions(
+    epochs=32, batch_size=16, head_epochs=0, fine_tune_learning_rate=1e-5, schedule="plateau", patience=6
 )
+_HEAD = TrainingOptions(epochs=32, fine_tune_layers=0, learning_rate=1e-3, schedule="plateau", patience=6)
+_SMALL = TrainingOptions(epochs=15, learning_rate=1e-3, schedule="plateau", patience=5, class_weights=False)
+_XCEPTION = TrainingOptions(epochs=12, learning_rate=1e-4, schedule="plateau", patience=6)
 
 SYSTEMS = {
     system.name: system
     for system in (
         System("ela-cnn", ElaRecipe().name, "cnn", (RAW,)),
         System("ela-cnn-harmonised", ElaRecipe().name, "cnn", (HARMONISED,)),
-        System("ela-mobilenet", ElaRecipe(gain=None).name, "mobilenet_v2", (RAW,), _MOBILE, pretrained=True),
-        System("rgb-mobilenet", RgbRecipe(upright=False).name, "mobilenet_v2", (RAW,), _MOBILE, pretrained=True),
-        System("rgb-xception", RgbRecipe(upright=False).name, "xception", (RAW,), _MOBILE, pretrained=True),
+        System("ela-mobilenet", ElaRecipe(gain=None).name, "mobilenet_v2", (RAW,), _LAST_LAYERS, pretrained=True),
+        System("ela-sharp-cnn", ElaRecipe(gain=None, size_px=128, sharpened=15).name, "cnn", (RAW,), _SMALL),
+        System("rgb-xception", RgbRecipe(size_px=128, upright=False).name, "xception", (RAW,), _XCEPTION),
+        System("rgb-mobilenet", RgbRecipe(upright=False).name, "mobilenet_v2", (RAW,), _HEAD, pretrained=True),
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
         System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),

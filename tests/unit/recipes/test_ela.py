@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from forgery.errors import InvalidConfig
 from forgery.evidence import decode_map, encode_map
@@ -32,6 +32,7 @@ recipes = st.builds(
     resample=st.sampled_from(["bilinear", "box", "pooled"]),
     luma=st.booleans(),
     upright=st.booleans(),
+    sharpened=st.just(10) | st.integers(1, 99),
 )
 
 
@@ -63,6 +64,14 @@ def test_an_error_level_is_the_difference_to_the_copy_saved_again() -> None:
     picture.save(copy, "JPEG", quality=90)
     expected = np.abs(np.asarray(picture).astype(int) - np.asarray(Image.open(copy)).astype(int))
     assert np.array_equal(np.asarray(error_level(picture, 90)), expected)
+
+
+def test_sharpening_comes_after_amplification_and_before_the_resize() -> None:
+    picture = Image.open(io.BytesIO(golden_picture())).convert("RGB").resize((64, 64))
+    plain, sharp = ElaRecipe(size_px=64).compute(picture), ElaRecipe(size_px=64, sharpened=15).compute(picture)
+    expected = ImageEnhance.Sharpness(Image.fromarray(plain)).enhance(1.5)
+    assert np.array_equal(sharp, np.asarray(expected))
+    assert not np.array_equal(sharp, plain)
 
 
 def test_gain_multiplies_and_stops_at_white() -> None:
