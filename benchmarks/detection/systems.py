@@ -42,7 +42,7 @@ class System:
 
 _BLOCKS = BlocksRecipe()
 _SHIPPED = TrainingOptions()
-# What published systems do (000: the last 30 layers learn; 004: only the head does), with a validation split of its own.
+# What published systems do (000: the last 30 layers learn; 004: the head alone), with a validation split besides.
 _LAST_LAYERS = TrainingOptions(
     epochs=32, batch_size=16, head_epochs=0, fine_tune_learning_rate=1e-5, schedule="plateau", patience=6
 )
