@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(help="Look at model bundles.", no_args_is_help=True)
-_FORMATS = "saved_model, litert, onnx, triton or openvino."
+_FORMATS = "saved_model, litert, onnx, triton, openvino or huggingface."
 Where = Annotated[
     str | None,
     typer.Argument(help="Folder or URI of a bundle; default: the one in service.", show_default=False),
@@ -70,8 +70,9 @@ def export(
     receipt = export_bundle(opened, to, out, name)
     proof = receipt.proof
     largest = max(proof.largest_difference.values())
+    asked = "the golden picture" if proof.maps == 1 else f"{proof.maps} maps"
     typer.echo(f"{out}: {receipt.format} of {receipt.bundle}, {_size_mb(out):.1f} MB")
-    typer.echo(f"{proof.runtime} gives the bundle's answers on {proof.maps} maps, off by at most {largest:.0e}")
+    typer.echo(f"{proof.runtime} gives the bundle's answers on {asked}, off by at most {largest:.0e}")
 
 
 def _size_mb(folder: Path) -> float:

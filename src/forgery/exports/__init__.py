@@ -17,7 +17,7 @@ from forgery.bundle import Bundle
 from forgery.decision import DecisionRule
 from forgery.engine import OUTPUTS
 from forgery.errors import InvalidConfig
-from forgery.exports import litert, onnx, openvino, saved_model, triton
+from forgery.exports import huggingface, litert, onnx, openvino, saved_model, triton
 from forgery.exports.proof import Proof
 from forgery.writing import whole_folder
 
@@ -36,6 +36,7 @@ FORMATS: Final[dict[str, Export]] = {
     "onnx": onnx.write,
     "triton": triton.write,
     "openvino": openvino.write,
+    "huggingface": huggingface.write,
 }
 
 
