@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from forgery.bundle import CARD_FILE, Bundle
+from forgery.bundle import CARD_FILE, Bundle, Headline
 
 TRAILER = "forgery-properties"
 # `f1` with the ends of its interval over the copies that promotion judges, and the same in each view of them.
@@ -25,8 +25,17 @@ def of_bundle(bundle: Bundle, engine: str = "") -> dict[str, str]:
         "threshold": f"{bundle.info.decision.threshold:.4g}",
         **({"engine": engine} if engine else {}),
         **figures,
+        **_measured_on(bundle.info.headline),
         "model_card": f"{bundle.digest}/{CARD_FILE}",
     }
+
+
+def _measured_on(headline: Headline | None) -> dict[str, str]:
+    """What the figures without a view's name stand on."""
+    if headline is None:
+        return {}
+    views, confidence = ", ".join(headline.views), f"{headline.confidence:.4g}"
+    return {"split": headline.split, "views": views, "pictures": str(headline.pictures), "confidence": confidence}
 
 
 def to_trailer(properties: Mapping[str, str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.page import with_tables
@@ -17,7 +17,7 @@ from benchmarks.rows import Row
 from benchmarks.serving import batching, endurance, memory, speed
 from benchmarks.serving.models import KINDS, make_bundle
 from benchmarks.serving.pictures import photograph
-from benchmarks.serving.report import BEGIN, END, tables
+from benchmarks.serving.report import BEGIN, END, ratios, tables
 from benchmarks.serving.speed import Scale, Speed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if chosen.fuzz or chosen.soak:
-            rows = list(_endurance(folder, chosen.fuzz, chosen.soak))
+            rows = _endurance(folder, chosen)
         else:
             rows = _speed(folder, Scale(chosen.rounds, chosen.seconds), chosen)
     sys.stdout.writelines(f"{row.model_dump_json()}\n" for row in rows)
@@ -61,8 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _machine() -> str:
+    load = os.getloadavg()[0]
+    return (
+        f"{platform.machine()}, 2 cores, Python {platform.python_version()}, load average {load:.1f} before it began"
+    ) + (_BUSY if load > _QUIET else "")
+
+
 def _speed(folder: Path, scale: Scale, chosen: argparse.Namespace) -> list[Row]:
-    load, log, picture = os.getloadavg()[0], folder / "servers.log", photograph()
+    machine, log, picture = _machine(), folder / "servers.log", photograph()
     found: dict[str, Speed] = {}
     rows: list[Row] = []
     for kind in chosen.kinds:
@@ -71,22 +78,30 @@ def _speed(folder: Path, scale: Scale, chosen: argparse.Namespace) -> list[Row]:
         rows += [*found[kind].rows, memory.measure(kind, bundle, log)]
         found[kind].figures.update(batching.measure(bundle, scale.rounds))
     if not chosen.no_page:
-        machine = (
-            f"{platform.machine()}, 2 cores, Python {platform.python_version()}, "
-            f"load average {load:.1f} before it began"
-        ) + (_BUSY if load > _QUIET else "")
         profiles = {kind: each.profile for kind, each in found.items()}
         figures = {kind: each.figures for kind, each in found.items()}
         PAGE.write_text(with_tables(PAGE.read_text(), tables(rows, profiles, figures, machine), BEGIN, END))
     return rows
 
 
-def _endurance(folder: Path, requests: int, seconds: float) -> Iterator[Row]:
-    bundle, log = make_bundle(KINDS["ela"], folder / "ela"), folder / "servers.log"
-    if requests:
-        yield from endurance.fuzz(bundle, requests, log).rows
-    if seconds:
-        yield from endurance.soak(bundle, photograph(), seconds, log).rows
+def _endurance(folder: Path, chosen: argparse.Namespace) -> list[Row]:
+    rows: list[Row] = []
+    bundles = {kind: make_bundle(KINDS[kind], folder / kind) for kind in chosen.kinds}
+    for name, endure, wanted in (("fuzz", endurance.fuzz, chosen.fuzz), ("soak", endurance.soak, chosen.soak)):
+        if not wanted:
+            continue
+        machine = _machine()
+        found = [
+            row.model_copy(update={"name": f"{kind}: {row.name}"})
+            for kind, bundle in bundles.items()
+            for row in endure(bundle, wanted, folder / "servers.log").rows
+        ]
+        if not chosen.no_page:
+            begin, end = f"<!-- {name}: written by benchmarks.serving -->", f"<!-- /{name} -->"
+            table = f"Last run on {machine}.\n\n{ratios(found)}"
+            PAGE.write_text(with_tables(PAGE.read_text(), table, begin, end))
+        rows += found
+    return rows
 
 
 if __name__ == "__main__":

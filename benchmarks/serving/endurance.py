@@ -17,6 +17,7 @@ from benchmarks.rows import Row
 from benchmarks.serving import clients, servers
 from benchmarks.serving.corpus import hostile_request
 from benchmarks.serving.load import at_rate, per_second
+from benchmarks.serving.pictures import photograph
 from benchmarks.serving.servers import Server
 from forgery.bundle import Bundle
 
@@ -61,10 +62,10 @@ def fuzz(bundle: Bundle, count: int, log: Path) -> Endurance:
     return Endurance(rows=rows, codes={str(code): found for code, found in codes.items()})
 
 
-def soak(bundle: Bundle, picture: bytes, seconds: float, log: Path) -> Endurance:
+def soak(bundle: Bundle, seconds: float, log: Path) -> Endurance:
     """Keep 70 % of capacity for so long; the last fifth is compared with the second, the first being warm-up."""
     with servers.predictor(bundle, "litert", log) as behind, servers.transformer(behind, log) as before:
-        connect = clients.over_grpc(before.grpc)
+        connect, picture = clients.over_grpc(before.grpc), photograph()
 
         def make() -> Callable[[], object]:
             call = connect()

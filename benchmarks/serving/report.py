@@ -12,11 +12,12 @@ def tables(
     rows: Sequence[Row], profiles: Mapping[str, Profile], figures: Mapping[str, Mapping[str, float]], machine: str
 ) -> str:
     """Ratios, where the time goes, and the absolute figures, as Markdown."""
-    parts = [f"Last run on {machine}.\n", _rows(rows), "## Where the time of a request goes\n", _profiles(profiles)]
+    parts = [f"Last run on {machine}.\n", ratios(rows), "## Where the time of a request goes\n", _profiles(profiles)]
     return "\n".join([*parts, "## Absolute figures of this run\n", _figures(figures)])
 
 
-def _rows(rows: Sequence[Row]) -> str:
+def ratios(rows: Sequence[Row]) -> str:
+    """Each with its goal and whether it is met, as a Markdown table."""
     lines = "".join(f"| {row.name} | {row.ratio:.2f} | {row.goal} | {'yes' if row.met else 'no'} |\n" for row in rows)
     return f"| what | ratio | goal | met |\n|---|---|---|---|\n{lines}"
 

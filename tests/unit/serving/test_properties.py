@@ -1,8 +1,9 @@
 """What a bundle says of itself in the metadata."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from forgery.bundle import Bundle, BundleInfo, Lineage
+from forgery.bundle import Bundle, BundleInfo, Headline, Lineage
 from forgery.decision import DecisionRule
 from serving.properties import from_trailers, of_bundle, to_trailer
 
@@ -28,6 +29,24 @@ def test_figures_with_their_intervals_and_views_are_told() -> None:
         "raw_f1": "0.9",
         "model_card": "d" * 32 + "/model_card.md",
     }
+
+
+def test_what_the_figures_were_measured_on_is_told() -> None:
+    headline = Headline(
+        metric="f1",
+        value=0.8,
+        low=0.7,
+        high=0.9,
+        confidence=0.95,
+        split="test",
+        views=("raw", "harmonised"),
+        pictures=250,
+    )
+    plain = bundle(f1=0.8)
+    found = of_bundle(replace(plain, info=plain.info.model_copy(update={"headline": headline})))
+    assert [found[name] for name in ("split", "views", "pictures", "confidence")] == [
+        *("test", "raw, harmonised", "250", "0.95")
+    ]
 
 
 def test_a_bundle_without_figures_says_the_rest() -> None:
