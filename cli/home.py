@@ -45,6 +45,7 @@ class Home:
         """The pipeline's place parameters for this folder."""
         return {
             "bundles": f"file://{self.path / 'models'}",
+            "cache": f"file://{self.path}",
             "service": f"local:{self.service}",
             "tracking": f"sqlite:///{self.path / 'mlflow.db'}",
         }

@@ -7,25 +7,31 @@ from components.envelope import envelope
 
 @envelope
 def compute_ela(
-    image_set: dsl.Input[dsl.Dataset], recipe: str, variants: list, data: dict, evidence_set: dsl.Output[dsl.Dataset]
+    image_set: dsl.Input[dsl.Dataset],
+    part: str,
+    recipe: str,
+    variants: list,
+    data: dict,
+    cache: str,
+    evidence_set: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Compute the recipe's evidence (error level analysis) of the training and validation pictures, losslessly.
+    """Compute the recipe's evidence (error level analysis) of one part of the training and validation pictures.
 
     Args:
         image_set: From ingest.
+        part: Which of its parts, e.g. 00002-of-00017.
         recipe: Canonical name of the recipe, e.g. ela1_q90_gain15_224_bilinear.
         variants: Recompressed or resized training copies made before ELA, e.g. q75, x50 or x50q85.
-        data: Options of reading and splitting (DataOptions); the size of shards is taken from them.
-        evidence_set: Maps as PNG in shards, with the recipe they were made by.
+        data: Options of reading and splitting (DataOptions); sizes of shards and parts are taken from them.
+        cache: Where maps are looked for and kept; empty for none.
+        evidence_set: The part's maps as PNG in shards, lossless, with the recipe they were made by.
     """
     from pathlib import Path
 
-    from forgery.config import DataOptions
-    from forgery.evidence import build_evidence
-    from forgery.recipes import parse_recipe
+    from forgery.config import RunConfig
     from forgery.steps import step
+    from forgery.steps.ela import compute_part
 
     with step("ela"):
-        shard_mb = DataOptions.read(data).shard_mb
-        info = build_evidence(Path(image_set.path), Path(evidence_set.path), parse_recipe(recipe), variants, shard_mb)
-        evidence_set.metadata.update(recipe=info.recipe, maps=info.maps, dataset_digest=info.dataset_digest)
+        config = RunConfig.read({"recipe": recipe, "variants": variants, "data": data, "cache": cache})
+        evidence_set.metadata.update(compute_part(Path(image_set.path), Path(evidence_set.path), part, config))

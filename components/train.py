@@ -7,7 +7,7 @@ from components.envelope import envelope
 
 @envelope
 def train(
-    evidence_set: dsl.Input[dsl.Dataset],
+    evidence_sets: dsl.Input[list[dsl.Dataset]],
     champion: dsl.Input[dsl.Model],
     backbone: str,
     weights: str,
@@ -22,7 +22,7 @@ def train(
     """Train the challenger on evidence maps, calibrate it and choose its threshold on the validation pictures.
 
     Args:
-        evidence_set: From the ELA step.
+        evidence_sets: The parts from the ELA step.
         champion: Start weights, where training.continue_from_champion is set.
         backbone: cnn, mobilenet_v2, efficientnet, xception or blocks.
         weights: Start weights: empty for random, imagenet, a path or URI, or package:NAME/FILE.
@@ -42,5 +42,6 @@ def train(
 
     with step("train"):
         chosen = {"backbone": backbone, "weights": weights, "seed": seed, "training": training, "tracking": tracking}
-        paths = (Path(artifact.path) for artifact in (evidence_set, champion, draft, curves, logs))
-        draft.metadata.update(fit(*paths, config=RunConfig.read(chosen), run_id=run_id))
+        paths = (Path(artifact.path) for artifact in (champion, draft, curves, logs))
+        parts = [Path(part.path) for part in evidence_sets]
+        draft.metadata.update(fit(parts, *paths, config=RunConfig.read(chosen), run_id=run_id))

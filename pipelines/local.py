@@ -8,6 +8,7 @@ import re
 import sys
 import time
 import warnings
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,8 @@ class _Listener(io.TextIOBase):
         self._terminal = sys.stdout
         self._rest = ""
         self._task = ""
-        self._started = 0.0
+        # Begins of tasks under way; those of a loop have one name, and go in about the order they came.
+        self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def writable(self) -> bool:
         return True
@@ -129,10 +131,13 @@ class _Listener(io.TextIOBase):
         self._log.write(line + "\n")
         self._log.flush()
         if match := _STARTED.search(line):
-            self._task, self._started = match["task"], time.monotonic()
+            self._task = match["task"]
+            self._begun[self._task].append(time.monotonic())
             self._watch(Event("started", self._task))
         elif match := _FINISHED.search(line):
-            self._watch(Event("finished", match["task"], match["status"], time.monotonic() - self._started))
+            begun = self._begun[match["task"]]
+            seconds = time.monotonic() - begun.popleft() if begun else 0.0
+            self._watch(Event("finished", match["task"], match["status"], seconds))
         elif message := _step_message(line):
             self._watch(Event("message", self._task, message))
 

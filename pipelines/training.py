@@ -11,6 +11,8 @@ _DEFAULT = RunConfig()
 _DATA = _DEFAULT.data.model_dump()
 _TRAINING = _DEFAULT.training.model_dump()
 _RULE = _DEFAULT.rule.model_dump()
+# Parts at once; Kubeflow Pipelines takes no parameter here, and the local runner runs fewer.
+_AT_ONCE = 16
 
 
 @dsl.pipeline(name="forgery-training", display_name="Forgery detector: train, prove, deploy")
@@ -26,6 +28,7 @@ def training(
     training: dict = _TRAINING,
     rule: dict = _RULE,
     bundles: str = _DEFAULT.bundles,
+    cache: str = _DEFAULT.cache,
     service: str = _DEFAULT.service,
     tracking: str = _DEFAULT.tracking,
     gpus: str = _DEFAULT.gpus,
@@ -36,14 +39,17 @@ def training(
     valid = validate(image_set=images.outputs["image_set"], data=data)
     in_pod(valid, "Validate data", cpu="1", memory="2Gi", timeout_s=3600)
 
-    maps = compute_ela(image_set=images.outputs["image_set"], recipe=recipe, variants=variants, data=data)
-    in_pod(maps.after(valid), "Compute ELA", cpu="2", memory="2Gi", timeout_s=4 * 3600)
+    with dsl.ParallelFor(items=images.outputs["Output"], parallelism=_AT_ONCE, name="parts") as part:
+        maps = compute_ela(
+            image_set=images.outputs["image_set"], part=part, recipe=recipe, variants=variants, data=data, cache=cache
+        ).after(valid)
+        with_bucket(in_pod(maps, "Compute ELA", cpu="2", memory="2Gi", timeout_s=4 * 3600))
 
     champion = find_champion(service=service)
     with_bucket(in_pod(champion, "Find champion", cpu="250m", memory="512Mi", timeout_s=900))
 
     fitted = train(
-        evidence_set=maps.outputs["evidence_set"],
+        evidence_sets=dsl.Collected(maps.outputs["evidence_set"]),
         champion=champion.outputs["champion"],
         backbone=backbone,
         weights=weights,

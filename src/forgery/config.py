@@ -66,6 +66,9 @@ class DataOptions(Options):
     max_pictures: int = Field(2_000_000, gt=0, description="A source with more entries is refused.")
     max_archive_bytes: int = Field(200_000_000_000, gt=0, description="A zip that unpacks to more is refused.")
     shard_mb: int = Field(64, ge=1, le=1024, description="Size of the shards pictures and maps are stored in.")
+    shard_pictures: int = Field(
+        5000, ge=1, le=1_000_000, description="Most pictures of a shard, and so of one task of the ELA step."
+    )
     min_class_pictures: int = Field(10, ge=2, description="Fewer accepted pictures of a class fail the run.")
 
 
@@ -131,6 +134,11 @@ class RunConfig(Options):
     training: TrainingOptions = Field(TrainingOptions(), description="How the network is fitted.")
     rule: PromotionRule = Field(PromotionRule(), description="When the challenger replaces the champion.")
     bundles: str = Field("s3://models", description="Where bundles are published: s3://bucket/prefix or file://PATH.")
+    cache: str = Field(
+        "s3://models/cache",
+        description="Where evidence is kept between runs, so that only what is new is computed: s3://bucket/prefix or "
+        "file://PATH; empty keeps none.",
+    )
     service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
     tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")
     # Text, since Kubeflow Pipelines 2.17 fills in nothing else where a pod's resources take a parameter.

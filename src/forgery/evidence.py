@@ -1,32 +1,30 @@
-"""The ELA step: from an image set to its evidence maps, lossless, in shards, on every core.
+"""The ELA step: from an image set, or one part of it, to its evidence maps, lossless, in shards, on every core.
 
 It writes what `forgery.evidence_set` describes, whose names are those of this module too.
 The test split is not here: evaluation computes it anew with the recipe of each model it compares.
 """
 
 import contextlib
-import itertools
+import hashlib
+import logging
 import math
-import multiprocessing
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
-
-import numpy as np
+from typing import Any, Final
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import Picture, Split, read_info
-from forgery.dataset.shards import ShardWriter, read_with_masks
-from forgery.errors import ForgeryError, StorageError
+from forgery.dataset.manifest import Picture, ShardInfo, Split, read_info, read_pictures
+from forgery.dataset.shards import MEGABYTE, ShardWriter, read_with_masks, require_intact
+from forgery.evidence_cache import EvidenceCache, KeptMaps, Key
+from forgery.evidence_maps import Work, missing_maps
+from forgery.evidence_parts import shards_of_part
 from forgery.evidence_set import (
     EVIDENCE_SPLITS,
     INDEX_FILE,
     INFO_FILE,
     MASK_UNKNOWN,
+    WHOLE,
     EvidenceInfo,
     EvidenceRow,
     decode_map,
@@ -36,11 +34,9 @@ from forgery.evidence_set import (
     read_index,
     stored_shape,
 )
-from forgery.histories import MATCHED, Save, matched, read_forged_saves
-from forgery.parallel import in_order
-from forgery.picture import UNLIMITED
+from forgery.histories import MATCHED, Save, drawn_save, read_forged_saves
 from forgery.progress import track
-from forgery.recipes import Recipe, evidence, parse_recipe
+from forgery.recipes import Recipe
 from forgery.variants import ORIGINAL, Variant, parse_variants
 from forgery.writing import whole_folder
 
@@ -60,20 +56,27 @@ __all__ = [
     "stored_shape",
 ]
 
+logger = logging.getLogger(__name__)
+
 # Starting workers costs as much as some hundred small maps.
 _FEW_PICTURES: Final = 64
-# Few enough that no core waits long for the last ones, enough to make the way to a worker cheap.
-_CHUNK_PICTURES: Final = 8
 
 
 @dataclass(frozen=True)
-class _Work:
-    """One picture for a worker: its bytes, and the copies to take maps of."""
+class _Job:
+    """What is asked of the step."""
 
-    picture: Picture
-    encoded: bytes
-    mask: bytes | None
-    variants: tuple[Variant, ...]
+    image_set: Path
+    recipe: Recipe
+    copies: tuple[Variant, ...]
+    saves: Sequence[Save] | None
+    shards: Sequence[ShardInfo] | None  # None: all
+    cache: EvidenceCache
+    pack_bytes: int
+
+    def variants(self, split: Split) -> tuple[Variant, ...]:
+        """Copies of training pictures alone: validation is to be like what is served."""
+        return self.copies if split == "train" else ()
 
 
 def build_evidence(
@@ -83,10 +86,15 @@ def build_evidence(
     variants: Sequence[str] = (),
     shard_mb: int = 64,
     workers: int | None = None,
+    *,
+    part: str = WHOLE,
+    shard_pictures: int = 0,
+    cache: str = "",
 ) -> EvidenceInfo:
     """Compute the maps of the train and validation splits.
 
-    The bytes written depend on image set, recipe, variants and `shard_mb` alone, not on the number of workers.
+    The bytes written depend on image set, recipe, variants, sizes and part alone, not on the number of workers or on
+    what the cache holds; the maps and their digest not on the parts either.
 
     Args:
         image_set: What ingest wrote.
@@ -96,52 +104,109 @@ def build_evidence(
             both splits one file history first (`forgery.histories`), instead of copying them once more.
         shard_mb: Size of a shard in megabytes.
         workers: Processes; by default one per available core.
+        part: One of `forgery.evidence_parts.part_names`, planned with the same sizes; the default is everything.
+        shard_pictures: Most pictures of a part.
+        cache: s3://bucket/prefix or file://PATH where maps are looked for and kept; empty for none.
 
     Raises:
-        InvalidConfig: A variant is of no known form.
+        InvalidConfig: A variant or the cache is of no known form.
         StorageError: The image set is damaged, or the disk is full.
     """
-    copies = parse_variants([name for name in variants if name != MATCHED])
-    saves = read_forged_saves(image_set) if MATCHED in variants else None
     info = read_info(image_set)
-    per_split: dict[Split, tuple[Variant, ...]] = {"train": copies, "validation": ()}
-    counts = {
-        split: {label: count * (1 + len(per_split[split])) for label, count in info.counts[split].items()}
-        for split in EVIDENCE_SPLITS
-    }
-    maps = sum(sum(labels.values()) for labels in counts.values())
-    summary = EvidenceInfo(
-        recipe=recipe.name,
-        dataset_digest=info.digest,
-        variants=[ORIGINAL, *(copy.name for copy in copies)] + [MATCHED] * (saves is not None),
-        counts=counts,
-        maps=maps,
-        map_bytes=maps * math.prod(stored_shape(recipe)),
-        masks=recipe.dense,
+    job = _Job(
+        image_set,
+        recipe,
+        parse_variants([name for name in variants if name != MATCHED]),
+        read_forged_saves(image_set) if MATCHED in variants else None,
+        None if part == WHOLE else shards_of_part(info, part, shard_mb, shard_pictures),
+        EvidenceCache(cache, recipe),
+        shard_mb * MEGABYTE,
     )
-    pictures = sum(sum(info.counts[split].values()) for split in EVIDENCE_SPLITS)
+    pictures = _count(info.counts, job)
     workers = workers or (available_cores() if pictures > _FEW_PICTURES else 1)
-    with whole_folder(out, INFO_FILE, summary.map_bytes) as folder:
-        computed = _compute(_work(image_set, per_split, saves), recipe, workers)
-        _write(folder, track(computed, pictures, "computing evidence"), summary.variants, shard_mb)
+    map_bytes = math.prod(stored_shape(recipe))
+    with whole_folder(out, INFO_FILE, map_bytes * pictures * (1 + len(job.copies))) as folder:
+        works = track(_compute(_work(job), job, workers), pictures, "computing evidence")
+        summary = EvidenceInfo(
+            recipe=recipe.name,
+            dataset_digest=info.digest,
+            variants=[ORIGINAL, *(copy.name for copy in job.copies)] + [MATCHED] * (job.saves is not None),
+            masks=recipe.dense,
+            part=part,
+            **_write(folder, works, part, shard_mb).summary(map_bytes),
+        )
         (folder / INFO_FILE).write_text(summary.model_dump_json(indent=2) + "\n")
+    logger.info("evidence %s: %d maps, %d of them from the cache", part, summary.maps, summary.reused)
     return summary
 
 
-def _work(image_set: Path, variants: dict[Split, tuple[Variant, ...]], saves: Sequence[Save] | None) -> Iterator[_Work]:
-    for split, copies in variants.items():
-        for picture, encoded, mask in read_with_masks(image_set, (split,)):
-            if saves is not None:
-                encoded = matched(encoded, picture.digest, picture.label, saves, UNLIMITED)
-            yield _Work(picture, encoded, mask, copies)
+def _count(counts: dict[str, dict[str, int]], job: _Job) -> int:
+    if job.shards is not None:
+        return sum(shard.pictures for shard in job.shards)
+    return sum(sum(counts[split].values()) for split in EVIDENCE_SPLITS)
 
 
-def _write(folder: Path, computed: Iterable[tuple[Picture, list[bytes]]], variants: list[str], shard_mb: int) -> None:
+def _work(job: _Job) -> Iterator[Work]:
+    for split in EVIDENCE_SPLITS:
+        shards = None if job.shards is None else [shard.name for shard in job.shards if shard.split == split]
+        if shards == []:
+            continue
+        first, last = _range(job.image_set, split, shards)
+        kept = job.cache.between(first, last)
+        for picture, encoded, mask in read_with_masks(job.image_set, (split,), shards):
+            require_intact(picture, encoded)
+            first_save = None if job.saves is None else drawn_save(picture.digest, picture.label, job.saves)
+            work = Work(picture, encoded, mask, job.variants(split), job.saves is not None, first_save)
+            yield _with_known(work, kept, job.recipe.dense)
+
+
+def _range(image_set: Path, split: Split, shards: Sequence[str] | None) -> tuple[str, str]:
+    """First and last digest of the pictures, which are in order; the whole range where all are read."""
+    if shards is None:
+        return "0", "g"
+    digests = [picture.digest for picture in read_pictures(image_set, (split,), shards)]
+    return min(digests, default="0"), max(digests, default="0")
+
+
+def _with_known(work: Work, kept: KeptMaps, dense: bool) -> Work:
+    found = kept.take(work.picture.digest)
+    keys = {name: work.key(name, dense) for name in work.names} if found else {}
+    return replace(work, known={name: found[key] for name, key in keys.items() if key in found})
+
+
+class _Written:
+    """Counts and digest of what was written."""
+
+    def __init__(self) -> None:
+        self._counts = {split: {"authentic": 0, "forged": 0} for split in EVIDENCE_SPLITS}
+        self._sum = self._reused = 0
+
+    def add(self, picture: Picture, member: str, png: bytes, reused: bool) -> None:
+        self._counts[picture.split][picture.label] += 1
+        self._reused += reused
+        self._sum += int.from_bytes(hashlib.sha256(member.encode() + png).digest())
+
+    def summary(self, map_bytes: int) -> dict[str, Any]:
+        maps = sum(sum(labels.values()) for labels in self._counts.values())
+        digest = f"{self._sum % 2**256:064x}"
+        return {
+            "counts": self._counts,
+            "maps": maps,
+            "map_bytes": maps * map_bytes,
+            "reused": self._reused,
+            "digest": digest,
+        }
+
+
+def _write(folder: Path, computed: Iterable[tuple[Work, list[bytes]]], part: str, shard_mb: int) -> _Written:
+    written = _Written()
     with contextlib.ExitStack() as stack:
         index = stack.enter_context((folder / INDEX_FILE).open("w"))
-        writers = {split: stack.enter_context(ShardWriter(folder, split, shard_mb)) for split in EVIDENCE_SPLITS}
-        for picture, maps in computed:
-            for variant, png in zip(variants, maps, strict=False):
+        stems = {split: f"{split}-{part.partition('-')[0]}" for split in EVIDENCE_SPLITS}
+        writers = {split: stack.enter_context(ShardWriter(folder, stem, shard_mb)) for split, stem in stems.items()}
+        for work, maps in computed:
+            picture = work.picture
+            for variant, png in zip(work.names, maps, strict=True):
                 member = f"{picture.digest}.{variant}.png"
                 row = EvidenceRow(
                     digest=picture.digest,
@@ -153,35 +218,20 @@ def _write(folder: Path, computed: Iterable[tuple[Picture, list[bytes]]], varian
                     member=member,
                 )
                 index.write(row.model_dump_json() + "\n")
+                written.add(picture, member, png, reused=variant in work.known)
+    return written
 
 
-def _compute(works: Iterator[_Work], recipe: Recipe, workers: int) -> Iterator[tuple[Picture, list[bytes]]]:
-    """Maps of each picture, in the order of pictures."""
-    if workers == 1:
-        for work in works:
-            yield work.picture, _maps(work, recipe)
-        return
-    # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
-    method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
-    chunks = iter(lambda: list(itertools.islice(works, _CHUNK_PICTURES)), [])
-    with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
-        for chunk, maps in in_order(pool, partial(_maps_of_chunk, recipe.name), chunks, most=3 * workers):
-            yield from zip((work.picture for work in chunk), maps, strict=True)
-
-
-def _maps_of_chunk(recipe_name: str, chunk: list[_Work]) -> list[list[bytes]]:
-    recipe = parse_recipe(recipe_name)
-    return [_maps(work, recipe) for work in chunk]
-
-
-def _maps(work: _Work, recipe: Recipe) -> list[bytes]:
-    try:
-        files = [work.encoded, *(copy.copy(work.encoded, UNLIMITED, recipe.upright) for copy in work.variants)]
-        maps = [evidence(file, recipe, UNLIMITED) for file in files]
-        if recipe.dense:
-            mask = mask_channel(work.picture.label, work.encoded, work.mask, recipe)
-            maps = [np.concatenate([each, mask], axis=2) for each in maps]
-        return [encode_map(each) for each in maps]
-    except ForgeryError as error:
-        # Ingest decoded it, so it was changed since; a plain error also travels between processes.
-        raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error
+def _compute(works: Iterator[Work], job: _Job, workers: int) -> Iterator[tuple[Work, list[bytes]]]:
+    """All maps of each picture, in the order of pictures; new ones are kept, a pack at a time."""
+    new: dict[Key, bytes] = {}
+    size = 0
+    for work, computed in missing_maps(works, job.recipe, workers):
+        for variant, png in computed.items():
+            new[work.picture.digest, work.key(variant, job.recipe.dense)] = png
+            size += len(png)
+        if size >= job.pack_bytes:
+            job.cache.keep(new)
+            new, size = {}, 0
+        yield work, [(work.known | computed)[name] for name in work.names]
+    job.cache.keep(new)

@@ -23,23 +23,41 @@ from forgery.recipes import Evidence, Recipe
 
 INFO_FILE: Final = "evidence.json"
 INDEX_FILE: Final = "index.jsonl"
+WHOLE: Final = "00000-of-00001"
 MASK_UNKNOWN: Final = 255
 _ORIENTATION: Final = 0x0112  # of EXIF
 EVIDENCE_SPLITS: Final[tuple[Split, ...]] = ("train", "validation")
 
 
 class EvidenceInfo(BaseModel):
-    """Summary of an evidence set; `map_bytes` is the size of all maps decoded, `masks` whether they hold masks."""
+    """Summary of an evidence set, or of one part of it.
+
+    Attributes:
+        recipe: Canonical name.
+        dataset_digest: Of the image set.
+        variants: Names of the copies that maps were taken of.
+        counts: Maps by split and label.
+        maps: All of them.
+        map_bytes: Their size decoded.
+        masks: Whether they hold masks.
+        part: `00001-of-00003` for the second of three.
+        reused: Maps that were not computed but found in the cache.
+        digest: Sum over all maps of the SHA-256 of name and PNG, modulo 2^256, in hexadecimal: parts add up to the
+            digest of the whole, however it was cut.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
     dataset_digest: str
     variants: list[str]
-    counts: dict[str, dict[str, int]]  # split -> label -> maps
+    counts: dict[str, dict[str, int]]
     maps: int
     map_bytes: int
     masks: bool = False
+    part: str = WHOLE
+    reused: int = 0
+    digest: str = "0"
 
 
 class EvidenceRow(BaseModel):

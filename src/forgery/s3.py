@@ -1,6 +1,8 @@
 """S3 through the MinIO client, set up by the variables that every AWS tool reads."""
 
+import io
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,11 +13,27 @@ import minio
 import urllib3
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from forgery.errors import InvalidConfig, StorageError
+from forgery.errors import InvalidConfig, SourceError, StorageError
 
 _DEFAULT_REGION: Final = "us-east-1"
-# Three tries ride out a restart of the server; a wrong address is reported within about ten seconds.
-_RETRIES: Final = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504])
+# Three tries ride out a restart of the server; a wrong address is reported within about ten seconds. A server that
+# answers and is overloaded, 429 or 503 SlowDown, gets more of them, half a minute and some chance apart in the end.
+_FIRST_WAIT_S: Final = 0.2
+_BROKEN_READS: Final = 4
+_RETRIES: Final = urllib3.Retry(
+    total=10,
+    connect=3,
+    read=3,
+    status=8,
+    backoff_factor=_FIRST_WAIT_S,
+    backoff_jitter=0.5,
+    backoff_max=30,
+    status_forcelist=[429, 500, 502, 503, 504],
+    # Multipart uploads begin and end with a POST; those repeated at worst leave a part that nobody reads.
+    allowed_methods=None,
+    # The last answer is handed on, so that the message says what the server said.
+    raise_on_status=False,
+)
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=60)
 
 _CAUSES: Final = {
@@ -87,16 +105,30 @@ def split_uri(uri: str) -> tuple[str, str]:
 def read_object(client: minio.Minio, bucket: str, key: str) -> bytes | None:
     """The content of an object, or None where there is none; whatever else the client raises is left to `s3_errors`."""
     try:
-        response = client.get_object(bucket, key)
+        return fetch_object(client, bucket, key)
     except S3Error as error:
         if error.code == "NoSuchKey":
             return None
         raise
-    try:
-        return bytes(response.read())
-    finally:
-        response.close()
-        response.release_conn()
+
+
+def fetch_object(client: minio.Minio, bucket: str, key: str, offset: int = 0, length: int = 0) -> bytes:
+    """An object's bytes from `offset` on, `length` of them or all; asked for again where the connection breaks.
+
+    The client itself repeats a request that gets no answer, but not one whose answer breaks off.
+    """
+    for attempt in range(_BROKEN_READS):
+        response = client.get_object(bucket, key, offset=offset, length=length)
+        try:
+            return bytes(response.read())
+        except urllib3.exceptions.HTTPError:
+            if attempt == _BROKEN_READS - 1:
+                raise
+            time.sleep(_FIRST_WAIT_S * 2**attempt)
+        finally:
+            response.close()
+            response.release_conn()
+    raise AssertionError  # the loop returns or raises
 
 
 @contextmanager
@@ -127,3 +159,53 @@ def s3_errors(what: str) -> Iterator[None]:
     except ValueError as error:
         # The client checks names itself, e.g. a bucket with capitals.
         raise StorageError(f"{what}: {error}") from error
+
+
+class RangedObject(io.RawIOBase):
+    """One object as a seekable file; each read is a range request."""
+
+    def __init__(self, client: minio.Minio, uri: str) -> None:
+        self._client = client
+        self._uri = uri
+        self._bucket, self._key = split_uri(uri)
+        self._size = _size(client, uri)
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to an offset in bytes; nothing is requested."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """The offset of the next read, in bytes."""
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer from the object; 0 at its end."""
+        wanted = min(len(buffer), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        with s3_errors(f"reading {self._uri}"):
+            data = fetch_object(self._client, self._bucket, self._key, self._position, wanted)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def _size(client: minio.Minio, uri: str) -> int:
+    """By a listing: the answer to a HEAD request has no body, so a wrong key and a missing bucket look the same."""
+    bucket, key = split_uri(uri)
+    with s3_errors(f"reading {uri}"):
+        for found in client.list_objects(bucket, key):
+            if found.object_name == key:
+                return found.size or 0
+    raise SourceError(f"source {uri}: there is no object of that name; check the key")

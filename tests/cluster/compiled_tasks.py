@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from forgery.evidence_set import WHOLE
+
 Document = Mapping[str, Any]
 ARTIFACTS = "/tmp/artifacts"
 RUN_ID = "compiled-run"
@@ -15,7 +17,8 @@ RUN_ID = "compiled-run"
 def task_containers(compiled: Path, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every task of a pipeline as a container, in an order in which each finds its inputs; conditions hold.
 
-    Image, command and memory limit are those of the YAML; artifacts lie under one folder instead of in a bucket.
+    A loop over parts runs once, for the one part of a small data set. Image, command and memory limit are those of the
+    YAML; artifacts lie under one folder instead of in a bucket.
     """
     specification = next(yaml.safe_load_all(compiled.read_text()))
     defaults = specification["root"]["inputDefinitions"]["parameters"]
@@ -31,24 +34,34 @@ def _tasks(
 ) -> Iterator[tuple[str, Document, dict[str, Any]]]:
     """Name, component and executor input of each task, those of conditions included."""
     done: set[str] = set()
+    loops: dict[str, Document] = {}  # what leaves each loop
     waiting = dict(dag["tasks"])
     while waiting:
         name = next(name for name, task in waiting.items() if set(task.get("dependentTasks", [])) <= done)
         task = waiting.pop(name)
         done.add(name)
         component = specification["components"][task["componentRef"]["name"]]
-        inputs = {key: _value(each, known) for kind in task.get("inputs", {}).values() for key, each in kind.items()}
+        inputs = {
+            key: _value(each, known, loops) for kind in task.get("inputs", {}).values() for key, each in kind.items()
+        }
         if "dag" in component:
+            if "parameterIterator" in task:
+                inputs[task["parameterIterator"]["itemInput"]] = WHOLE
+                loops[name] = component["dag"]["outputs"]["artifacts"]
             yield from _tasks(specification, component["dag"], inputs)
         else:
             yield name, component, _executor_input(name, component, inputs)
 
 
-def _value(source: Document, known: Mapping[str, Any]) -> Any:
+def _value(source: Document, known: Mapping[str, Any], loops: Mapping[str, Document]) -> Any:
     """A parameter's value, or an artifact's path."""
     if "taskOutputArtifact" in source:
         output = source["taskOutputArtifact"]
-        return f"{ARTIFACTS}/{output['producerTask']}/{output['outputArtifactKey']}"
+        task, key = output["producerTask"], output["outputArtifactKey"]
+        if task in loops:
+            (inner,) = loops[task][key]["artifactSelectors"]
+            task, key = inner["producerSubtask"], inner["outputArtifactKey"]
+        return f"{ARTIFACTS}/{task}/{key}"
     if "runtimeValue" in source:
         return str(source["runtimeValue"]["constant"]).replace("{{$.pipeline_job_uuid}}", RUN_ID)
     if "taskOutputParameter" in source:  # what a condition asks for; here it holds

@@ -163,7 +163,7 @@ def test_a_picture_damaged_since_ingest_is_named(workers: int, image_set: Path, 
     first = next(read_pictures(damaged, ("train",)))
     data = shard.read_bytes()
     shard.write_bytes(data[:512] + b"nonsense" * (first.bytes // 8) + data[512 + first.bytes // 8 * 8 :])
-    with pytest.raises(StorageError, match=f"picture {first.digest} of the image set is damaged"):
+    with pytest.raises(StorageError, match=f"{first.member} in shard train-00000.tar is damaged"):
         build_evidence(damaged, tmp_path / "out", RECIPE, workers=workers)
     assert not (tmp_path / "out").exists()
 

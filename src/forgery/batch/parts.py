@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from forgery.batch.listing import SEED, read_shard
-from forgery.batch.store import open_store
 from forgery.bundle import Bundle
 from forgery.config import DataOptions
 from forgery.dataset.sources import open_source
 from forgery.picture import Limits
+from forgery.places import open_place
 from forgery.progress import track
 from forgery.scoring import FailedPicture, ScoredPicture, score_pictures
 
@@ -64,15 +64,15 @@ def score_part(listing: Path, shard: str, bundle: Bundle, source: str, out: str,
     names = read_shard(listing, shard)
     key = hashlib.sha256(json.dumps([bundle.digest, source, names]).encode()).hexdigest()[:16]
     name = f"{bundle.digest[:16]}/{shard}-{key}.parquet"
-    store = open_store(out)
-    if (content := store.read(name)) is not None:
+    place = open_place(out)
+    if (content := place.read(name)) is not None:
         logger.info("shard %s is there already: %s", shard, name)
         return _read_counts(content)
     limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
     with open_source(source, options, SEED) as opened:
         pictures = ((each, partial(opened.read, each)) for each in names)
         rows = list(track(score_pictures(bundle, pictures, limits), len(names), f"shard {shard}"))
-    where = store.write(name, _parquet(rows, counts(rows)))
+    where = place.write(name, _parquet(rows, counts(rows)))
     logger.info("shard %s: %d pictures, %s", shard, len(rows), where)
     return counts(rows)
 

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Final
 
 from forgery.config import DataOptions
 from forgery.dataset.intake import Draft, Facts, Intake
-from forgery.dataset.manifest import SPLITS, DatasetInfo, Picture, Split
+from forgery.dataset.manifest import SPLITS, DatasetInfo, Picture, ShardInfo, Split
 from forgery.dataset.shards import ShardWriter
 from forgery.dataset.split import assign_splits, group_sizes
 from forgery.errors import SourceError
+from forgery.histories import SaveList
 from forgery.progress import track
 
 logger = logging.getLogger(__name__)
@@ -57,8 +58,10 @@ def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOpti
     plan = _plan(intake, options, seed)
     counts = {split: {"authentic": 0, "forged": 0} for split in SPLITS}
     content = hashlib.sha256()
-    for digest, picture, mask_digest in _write_pictures(folder, intake, plan, options.shard_mb):
+    shards: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for digest, picture, mask_digest in _write_pictures(folder, intake, plan, options):
         counts[picture.split][picture.label] += 1
+        shards[SPLITS.index(picture.split), picture.shard].update(pictures=1, bytes=picture.bytes)
         group = plan.group(digest, intake.draft(digest)).hex()
         content.update(f"{picture.digest} {picture.label} {group} {mask_digest or '-'}\n".encode())
     info = DatasetInfo(
@@ -68,6 +71,7 @@ def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOpti
         pictures=len(plan.digests),
         rejects=len(intake.rejects),
         counts=counts,
+        shards=[ShardInfo(name=name, split=SPLITS[at], **held) for (at, name), held in sorted(shards.items())],
     )
     _write_rejects(folder, intake)
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
@@ -91,11 +95,13 @@ def _plan(intake: Intake, options: DataOptions, seed: int) -> _Plan:
 
 
 def _write_pictures(
-    folder: Path, intake: Intake, plan: _Plan, shard_mb: int
+    folder: Path, intake: Intake, plan: _Plan, options: DataOptions
 ) -> Iterator[tuple[bytes, Picture, str | None]]:
     """Write shards and manifest; yields each picture with the digest of its mask."""
     with contextlib.ExitStack() as stack:
-        writers = {split: stack.enter_context(ShardWriter(folder, split, shard_mb)) for split in SPLITS}
+        limits = options.shard_mb, options.shard_pictures
+        writers = {split: stack.enter_context(ShardWriter(folder, split, *limits)) for split in SPLITS}
+        saves = stack.enter_context(SaveList(folder))
         manifest = stack.enter_context((folder / "manifest.jsonl").open("w"))
         for digest in track(plan.digests, len(plan.digests), "writing shards"):
             draft = intake.draft(digest)
@@ -106,6 +112,8 @@ def _write_pictures(
                 members.append((picture.mask_member, mask))
             picture = picture.model_copy(update={"shard": writers[picture.split].add(members)})
             manifest.write(picture.model_dump_json() + "\n")
+            if picture.split == "train" and picture.label == "forged":
+                saves.add(encoded)
             yield digest, picture, facts.mask_digest
 
 

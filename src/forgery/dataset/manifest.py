@@ -7,9 +7,10 @@
   shards/*.tar      members <digest>.<extension> and, where there is one, <digest>.mask.png
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +19,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ClassLabel = Literal["authentic", "forged"]
 # Rows are read by the million and nearly every text is another: caching them would only fill memory.
 ROW_CONFIG = ConfigDict(frozen=True, extra="forbid", cache_strings="keys")
+# As the manifest is written; other spellings of the same JSON are only slower to read.
+_SHARD: Final = re.compile(r'"shard":"([^"\\]*)"')
 
 
 class Picture(BaseModel):
@@ -54,8 +57,22 @@ class Reject(BaseModel):
     message: str
 
 
+class ShardInfo(BaseModel):
+    """One shard of an image set: its file name, whose pictures it holds, how many, and their bytes without masks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    split: Split
+    pictures: int
+    bytes: int
+
+
 class DatasetInfo(BaseModel):
-    """Summary of an image set; `digest` depends on content, labels, groups and masks only, not on names or paths."""
+    """Summary of an image set; `digest` depends on content, labels, groups and masks only, not on names or paths.
+
+    `shards` are in order of split, then of the digests they hold.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +82,7 @@ class DatasetInfo(BaseModel):
     pictures: int
     rejects: int
     counts: dict[str, dict[str, int]]  # split -> label -> pictures
+    shards: list[ShardInfo] = []
 
 
 def read_info(folder: Path) -> DatasetInfo:
@@ -72,12 +90,17 @@ def read_info(folder: Path) -> DatasetInfo:
     return DatasetInfo.model_validate_json((folder / "dataset.json").read_bytes())
 
 
-def read_pictures(folder: Path, splits: tuple[Split, ...] = SPLITS) -> Iterator[Picture]:
-    """Rows of the manifest in order of digest, those of the named splits, one at a time."""
+def read_pictures(
+    folder: Path, splits: tuple[Split, ...] = SPLITS, shards: Collection[str] | None = None
+) -> Iterator[Picture]:
+    """Rows of the manifest in order of digest, those of the named splits, and shards if given, one at a time."""
     with (folder / "manifest.jsonl").open() as lines:
         for line in lines:
+            # A task that reads one shard of hundreds passes over the rows of all others: most are not even parsed.
+            if shards is not None and (found := _SHARD.search(line)) and found[1] not in shards:
+                continue
             picture = Picture.model_validate_json(line)
-            if picture.split in splits:
+            if picture.split in splits and (shards is None or picture.shard in shards):
                 yield picture
 
 

@@ -1,8 +1,9 @@
 """Shards: tar files with the same bytes for the same content, written and read as streams."""
 
+import hashlib
 import io
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,11 +21,13 @@ class ShardWriter:
     Members carry no time, owner or mode of this machine, so equal content gives equal files.
     """
 
-    def __init__(self, folder: Path, stem: str, shard_mb: int) -> None:
-        """Write nothing yet; `shard_mb` is the size in megabytes after which a shard is full."""
+    def __init__(self, folder: Path, stem: str, shard_mb: int, most: int | None = None) -> None:
+        """Write nothing yet; a shard is full after `shard_mb` megabytes, or `most` calls of `add`."""
         self._folder = folder / SHARD_FOLDER
         self._stem = stem
         self._max_bytes = shard_mb * MEGABYTE
+        self._most = most
+        self._added = 0
         self._tar: tarfile.TarFile | None = None
         self._written = 0
         self._count = 0
@@ -45,7 +48,9 @@ class ShardWriter:
         Returns:
             The shard's file name.
         """
-        tar = self._tar if self._tar is not None and self._written < self._max_bytes else self._next()
+        full = self._written >= self._max_bytes or self._added == self._most
+        tar = self._next() if self._tar is None or full else self._tar
+        self._added += 1
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -61,7 +66,7 @@ class ShardWriter:
         path = self._folder / f"{self._stem}-{self._count:05d}.tar"
         self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  - closed by _close
         self._count += 1
-        self._written = 0
+        self._written = self._added = 0
         return self._tar
 
     def _close(self) -> None:
@@ -104,17 +109,30 @@ def read_masks(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tu
         yield picture, mask
 
 
-def read_with_masks(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tuple[Picture, bytes, bytes | None]]:
-    """Stream the pictures with their files' bytes and their masks, as `read_encoded` and `read_masks` do."""
-    yield from _read(image_set, splits)
+def read_with_masks(
+    image_set: Path, splits: Sequence[Split] = SPLITS, shards: Collection[str] | None = None
+) -> Iterator[tuple[Picture, bytes, bytes | None]]:
+    """Stream the pictures with their files' bytes and masks, as `read_encoded` and `read_masks` do; of some shards."""
+    yield from _read(image_set, splits, shards)
 
 
-def _read(image_set: Path, splits: Sequence[Split]) -> Iterator[tuple[Picture, bytes, bytes | None]]:
+def require_intact(picture: Picture, encoded: bytes) -> None:
+    """Raise StorageError where a picture's bytes are not those ingest read.
+
+    A flipped bit seldom keeps a file from being decoded: it would be learnt.
+    """
+    if hashlib.sha256(encoded).hexdigest() != picture.digest:
+        raise StorageError(f"{picture.member} in shard {picture.shard} is damaged; run ingest again")
+
+
+def _read(
+    image_set: Path, splits: Sequence[Split], shards: Collection[str] | None = None
+) -> Iterator[tuple[Picture, bytes, bytes | None]]:
     """Walk manifest and shards together: both are in order of digest within a split."""
     for split in splits:
         shard = ""
         members: Iterator[tuple[str, bytes]] = iter(())
-        for picture in read_pictures(image_set, (split,)):
+        for picture in read_pictures(image_set, (split,), shards):
             if picture.shard != shard:
                 shard = picture.shard
                 members = read_members(image_set / SHARD_FOLDER / shard)

@@ -15,7 +15,7 @@ from forgery.cores import available_cores
 from forgery.dataset.association import Association, HeaderBaseline, associations, header_baseline
 from forgery.dataset.duplicates import NEAR_BITS, difference_hash, near_pairs
 from forgery.dataset.manifest import SPLITS, ClassLabel, DatasetInfo, Picture, Reject, Split, read_info, read_rejects
-from forgery.dataset.shards import read_encoded
+from forgery.dataset.shards import read_encoded, require_intact
 from forgery.dataset.traits import Traits, read_traits
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED, decode
@@ -131,6 +131,7 @@ def _look(image_set: Path, info: DatasetInfo) -> list[Seen]:
 
 def _see(read: tuple[Picture, bytes]) -> Seen:
     picture, encoded = read
+    require_intact(picture, encoded)
     pixels = decode(encoded, UNLIMITED)
     content = blake2b(pixels.tobytes(), digest_size=16, key=repr(pixels.size).encode())
     return Seen(

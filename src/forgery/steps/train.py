@@ -1,17 +1,26 @@
 """Train the challenger on the evidence set."""
 
+import logging
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from forgery.config import RunConfig
+from forgery.evidence_parts import join_parts
 from forgery.steps.champion import read_champion
 from forgery.training.train import train as fit
 
+logger = logging.getLogger(__name__)
+
 
 def train(
-    evidence_set: Path, champion: Path, draft: Path, curves: Path, logs: Path, *, config: RunConfig, run_id: str
+    parts: Sequence[Path], champion: Path, draft: Path, curves: Path, logs: Path, *, config: RunConfig, run_id: str
 ) -> dict[str, float]:
     """Write the draft bundle, a page of curves and TensorBoard logs; returns the validation figures."""
     _, bundle = read_champion(champion)
-    result = fit(evidence_set, draft, config, bundle, run_id, logs)
+    with tempfile.TemporaryDirectory(prefix="forgery-evidence-") as joined:
+        info = join_parts(parts, Path(joined))
+        logger.info("evidence %s: %d maps in %d parts", info.digest[:16], info.maps, len(parts))
+        result = fit(Path(joined), draft, config, bundle, run_id, logs)
     curves.write_text(result.curves_html())
     return {f"validation_{name}": value for name, value in result.validation.items()}

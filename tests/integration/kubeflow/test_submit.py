@@ -26,7 +26,7 @@ def film(*scenes: tuple[str, Mapping[str, str]]) -> Callable[[Any], None]:
 
     def play(run: Any) -> None:
         state, steps = left.pop(0) if len(left) > 1 else left[0]
-        kfp_workflow.apply(run, state, steps, within={"deploy": "condition-1"} if "deploy" in steps else None)
+        kfp_workflow.apply(run, state, steps, within={"deploy": "condition-2"} if "deploy" in steps else None)
 
     return play
 

@@ -4,7 +4,7 @@ import pytest
 
 from forgery.batch.config import BatchConfig
 from forgery.batch.listing import list_shards, read_shard
-from forgery.batch.store import open_store
+from forgery.places import open_place
 from forgery.config import DataOptions
 from forgery.errors import InvalidConfig, SourceError, StorageError
 
@@ -57,7 +57,7 @@ def test_more_pictures_than_allowed_are_refused(source, tmp_path):
 
 
 def test_a_part_is_read_as_it_was_written_and_absent_before(tmp_path):
-    store = open_store(f"file://{tmp_path}/scores")
+    store = open_place(f"file://{tmp_path}/scores")
     assert store.read("model/part") is None
     store.write("model/part", b"one")
     assert store.read("model/part") == b"one"
@@ -67,13 +67,13 @@ def test_a_part_is_read_as_it_was_written_and_absent_before(tmp_path):
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "scores").write_text("a file")
     with pytest.raises(StorageError, match="cannot be written"):
-        open_store(str(tmp_path / "scores")).write("model/part", b"one")
+        open_place(str(tmp_path / "scores")).write("model/part", b"one")
 
 
 @pytest.mark.parametrize("out", ["", "gs://bucket/x"])
 def test_a_place_of_no_known_form_is_refused(out):
     with pytest.raises(InvalidConfig, match="accepted are s3://"):
-        open_store(out)
+        open_place(out)
 
 
 def test_a_wrong_parameter_is_refused_by_name():

@@ -1,0 +1,103 @@
+"""The maps of pictures one by one, on every core: what the ELA step computes."""
+
+import hashlib
+import itertools
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from forgery.dataset.manifest import Picture
+from forgery.errors import ForgeryError, StorageError
+from forgery.evidence_set import encode_map, mask_channel
+from forgery.histories import Save, resaved
+from forgery.parallel import in_order
+from forgery.picture import UNLIMITED
+from forgery.recipes import Recipe, evidence, parse_recipe
+from forgery.variants import ORIGINAL, Variant
+
+# Few enough that no core waits long for the last ones, enough to make the way to a worker cheap.
+_CHUNK_PICTURES: Final = 8
+
+
+@dataclass(frozen=True)
+class Work:
+    """One picture for a worker: its bytes, the copies to take maps of, and the history it gets first, if any.
+
+    `known` are maps that need not be computed, by variant; they do not travel to workers.
+    """
+
+    picture: Picture
+    encoded: bytes
+    mask: bytes | None
+    variants: tuple[Variant, ...]
+    matched: bool = False
+    first: Save | None = None
+    known: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Variants in the order of maps."""
+        return [ORIGINAL, *(copy.name for copy in self.variants)]
+
+    def key(self, variant: str, dense: bool) -> str:
+        """All that a map depends on besides the picture, the recipe and the code."""
+        mask = hashlib.sha256(self.mask or b"").hexdigest()
+        history = (self.first.tables, self.first.subsampling) if self.first else None
+        parts = (variant, self.matched, history, (self.picture.label, mask) if dense else None)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def missing_maps(works: Iterator[Work], recipe: Recipe, workers: int) -> Iterator[tuple[Work, dict[str, bytes]]]:
+    """Each picture with the maps that are not known, by variant, in the order of pictures.
+
+    Args:
+        works: Taken as results are asked for.
+        recipe: Fixes every pixel.
+        workers: Processes; 1 works in this one.
+
+    Raises:
+        StorageError: A picture cannot be decoded any more.
+    """
+    if workers == 1:
+        for work in works:
+            yield work, _maps(work, recipe)
+        return
+    # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
+    method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
+    chunks, again = itertools.tee(iter(lambda: list(itertools.islice(works, _CHUNK_PICTURES)), []))
+    sent = ([replace(work, known=dict.fromkeys(work.known, b"")) for work in chunk] for chunk in again)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
+        computed = in_order(pool, partial(_maps_of_chunk, recipe.name), sent, most=3 * workers)
+        for chunk, (_, maps) in zip(chunks, computed, strict=True):
+            yield from zip(chunk, maps, strict=True)
+
+
+def _maps_of_chunk(recipe_name: str, chunk: list[Work]) -> list[dict[str, bytes]]:
+    recipe = parse_recipe(recipe_name)
+    return [_maps(work, recipe) for work in chunk]
+
+
+def _maps(work: Work, recipe: Recipe) -> dict[str, bytes]:
+    copies = dict(zip(work.names, (None, *work.variants), strict=True))
+    wanted = {name: copy for name, copy in copies.items() if name not in work.known}
+    if not wanted:
+        return {}
+    try:
+        encoded = resaved(work.encoded, work.first, UNLIMITED) if work.matched else work.encoded
+        files = {
+            name: copy.copy(encoded, UNLIMITED, recipe.upright) if copy else encoded for name, copy in wanted.items()
+        }
+        maps = {name: evidence(file, recipe, UNLIMITED) for name, file in files.items()}
+        if recipe.dense:
+            mask = mask_channel(work.picture.label, encoded, work.mask, recipe)
+            maps = {name: np.concatenate([each, mask], axis=2) for name, each in maps.items()}
+        return {name: encode_map(each) for name, each in maps.items()}
+    except ForgeryError as error:
+        # Ingest decoded it, so it was changed since; a plain error also travels between processes.
+        raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error

@@ -1,0 +1,140 @@
+"""Files by name in a folder or a bucket, each whole or absent: Parquet files of a batch, packs of maps."""
+
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+from forgery.errors import InvalidConfig, StorageError
+from forgery.s3 import RangedObject, read_object, s3_client, s3_errors, split_uri
+
+# A request for so much of an object that is read from begin to end.
+_READ_AHEAD_BYTES: Final = 8 << 20
+
+
+class Place(Protocol):
+    """Files by name; a name holds one content for good."""
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None where it is absent; raises StorageError."""
+
+    def write(self, name: str, content: bytes) -> str:
+        """Write at once; returns where it lies. Raises StorageError."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of all files below `prefix/`, sorted; raises StorageError."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """The content as a stream that is never whole in memory; raises StorageError, as reading from it does."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or all below `name/`, if there are any; raises StorageError."""
+
+
+class FolderPlace:
+    """Files below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None."""
+        try:
+            return (self._folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> str:
+        """Beside its place first, so that nobody reads half a file."""
+        path = self._folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+                file.write(content)
+            Path(file.name).chmod(0o644)
+            os.replace(file.name, path)
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be written: {error.strerror}; give a folder with room and rights"
+            ) from error
+        return str(path)
+
+    def names(self, prefix: str) -> list[str]:
+        """Files of the one folder; those being written have other names."""
+        folder = self._folder / prefix
+        if not folder.is_dir():
+            return []
+        return sorted(f"{prefix}/{path.name}" for path in folder.iterdir() if not path.name.startswith("."))
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file."""
+        try:
+            return (self._folder / name).open("rb")
+        except OSError as error:
+            raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
+
+    def remove(self, name: str) -> None:
+        """With what a killed process left half-written in the folder."""
+        path = self._folder / name
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be removed: {error.strerror}") from error
+
+
+class BucketPlace:
+    """Objects below `s3://bucket/prefix`."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/")
+        self._bucket, prefix = split_uri(self._uri)
+        self._prefix = prefix.strip("/")
+        self._client = s3_client()
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None."""
+        with s3_errors(f"reading {self._uri}/{name}"):
+            return read_object(self._client, self._bucket, self._key(name))
+
+    def write(self, name: str, content: bytes) -> str:
+        """An object appears whole."""
+        with s3_errors(f"writing {self._uri}/{name}"):
+            self._client.put_object(self._bucket, self._key(name), io.BytesIO(content), len(content))
+        return f"{self._uri}/{name}"
+
+    def names(self, prefix: str) -> list[str]:
+        """Objects below the prefix, a thousand a request."""
+        with s3_errors(f"listing {self._uri}/{prefix}"):
+            found = self._client.list_objects(self._bucket, f"{self._key(prefix)}/", recursive=True)
+            cut = len(self._key("")) + 1 if self._prefix else 0
+            return sorted(str(each.object_name)[cut:] for each in found)
+
+    def open(self, name: str) -> IO[bytes]:
+        """By ranges, so that a connection that breaks costs one of them."""
+        return io.BufferedReader(RangedObject(self._client, f"{self._uri}/{name}"), _READ_AHEAD_BYTES)
+
+    def remove(self, name: str) -> None:
+        """One object after the other."""
+        with s3_errors(f"removing {self._uri}/{name}"):
+            for each in (name, *self.names(name)):
+                self._client.remove_object(self._bucket, self._key(each))
+
+    def _key(self, name: str) -> str:
+        return "/".join(part for part in (self._prefix, name) if part)
+
+
+def open_place(out: str) -> Place:
+    """The place that `s3://bucket/prefix`, `file://PATH` or a path names; InvalidConfig for any other form."""
+    if out.startswith("s3://"):
+        return BucketPlace(out)
+    if out.startswith("file://"):
+        return FolderPlace(Path(unquote(urlsplit(out).path)))
+    if not out or "://" in out:
+        raise InvalidConfig(f"{out!r} is of no known form; accepted are s3://bucket/prefix and file://PATH")
+    return FolderPlace(Path(out).expanduser())

@@ -1,0 +1,24 @@
+"""Compute the evidence of one part of an image set."""
+
+from pathlib import Path
+
+from forgery.config import RunConfig
+from forgery.evidence import build_evidence
+from forgery.recipes import parse_recipe
+
+
+def compute_part(image_set: Path, out: Path, part: str, config: RunConfig) -> dict[str, str | int]:
+    """Write the part's maps to `out`; returns what the artifact says of them."""
+    sizes = config.data
+    info = build_evidence(
+        image_set,
+        out,
+        parse_recipe(config.recipe),
+        config.variants,
+        sizes.shard_mb,
+        part=part,
+        shard_pictures=sizes.shard_pictures,
+        cache=config.cache,
+    )
+    told = info.model_dump(include={"recipe", "maps", "reused", "dataset_digest", "digest"})
+    return {"part": part, **told}

@@ -1,0 +1,222 @@
+"""Evidence in parts, and evidence that was computed before."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from forgery import evidence_maps
+from forgery.config import DataOptions
+from forgery.dataset.ingest import ingest
+from forgery.dataset.manifest import read_info
+from forgery.dataset.shards import read_members
+from forgery.errors import StorageError
+from forgery.evidence import build_evidence, read_evidence_info, read_index
+from forgery.evidence_parts import join_parts, part_names
+from forgery.histories import MATCHED
+from forgery.recipes.blocks import BlocksRecipe
+from forgery.recipes.ela import ElaRecipe
+
+RECIPE = ElaRecipe(size_px=16)
+MANY = DataOptions(shard_pictures=6)
+PICTURES = 40
+
+
+def make_source(folder: Path, pictures: int, offset: int = 0) -> Path:
+    for number in range(offset, offset + pictures):
+        random = np.random.default_rng(number)
+        path = folder / ("authentic", "forged")[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((64, 48)).save(path, quality=80 + number % 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parts")
+    ingest(str(make_source(folder / "source", PICTURES)), folder / "set", MANY, 0)
+    return folder / "set"
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names of maps computed, one entry a map."""
+    found: list[str] = []
+    encode = evidence_maps.encode_map
+
+    def counted(evidence_map):
+        found.append("map")
+        return encode(evidence_map)
+
+    monkeypatch.setattr(evidence_maps, "encode_map", counted)
+    return found
+
+
+def build(image_set: Path, out: Path, part: str, cache: Path | None = None, variants: tuple[str, ...] = ()) -> None:
+    sizes = {"shard_mb": MANY.shard_mb, "shard_pictures": MANY.shard_pictures}
+    where = f"file://{cache}" if cache else ""
+    build_evidence(image_set, out, RECIPE, variants, workers=1, part=part, cache=where, **sizes)
+
+
+def names(image_set: Path) -> list[str]:
+    return part_names(read_info(image_set), MANY.shard_mb, MANY.shard_pictures)
+
+
+def build_all(image_set: Path, folder: Path, cache: Path | None = None, variants: tuple[str, ...] = ()) -> list[Path]:
+    for part in names(image_set):
+        build(image_set, folder / part, part, cache, variants)
+    return [folder / part for part in names(image_set)]
+
+
+def maps(folder: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for split in ("train", "validation"):
+        for row in read_index(folder, split):
+            assert row.member not in found
+            found[row.member] = dict(read_members(folder / "shards" / row.shard))[row.member]
+    return found
+
+
+def joined(parts: list[Path], out: Path) -> Path:
+    out.mkdir()
+    join_parts(parts, out)
+    return out
+
+
+@pytest.mark.parametrize("variants", [(), ("q70",), (MATCHED, "q70")])
+def test_parts_together_are_the_whole(image_set: Path, tmp_path: Path, variants: tuple[str, ...]) -> None:
+    parts = build_all(image_set, tmp_path / "parts", variants=variants)
+    assert len(parts) > 3
+    together = joined(parts[::-1], tmp_path / "joined")
+    build_evidence(image_set, tmp_path / "whole", RECIPE, variants)
+    assert maps(together) == maps(tmp_path / "whole")
+    assert read_evidence_info(together) == read_evidence_info(tmp_path / "whole")
+    assert [row.digest for row in read_index(together, "train")] == [
+        row.digest for row in read_index(tmp_path / "whole", "train")
+    ]
+
+
+def test_a_small_data_set_is_one_part(tmp_path: Path) -> None:
+    info = ingest(str(make_source(tmp_path / "source", 12)), tmp_path / "set", DataOptions(), 0)
+    assert part_names(info, 64, 5000) == ["00000-of-00001"]
+
+
+def test_a_part_that_came_twice_counts_once_and_a_missing_one_is_named(image_set: Path, tmp_path: Path) -> None:
+    parts = build_all(image_set, tmp_path / "parts")
+    again = shutil.copytree(parts[0], tmp_path / "again")
+    assert len(maps(joined([*parts, again], tmp_path / "joined"))) == read_evidence_info(tmp_path / "joined").maps
+    with pytest.raises(StorageError, match=f"lacks 1 of .* parts, e.g. {parts[2].name}"):
+        join_parts([*parts[:2], *parts[3:]], tmp_path)
+
+
+def test_parts_of_different_runs_do_not_join(image_set: Path, tmp_path: Path) -> None:
+    parts = build_all(image_set, tmp_path / "parts")
+    build(image_set, tmp_path / "other", names(image_set)[0], variants=("q70",))
+    with pytest.raises(StorageError, match="different runs"):
+        join_parts([tmp_path / "other", *parts[1:]], tmp_path)
+
+
+def test_a_part_that_is_not_planned_is_refused(image_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="plan the parts again"):
+        build(image_set, tmp_path / "out", "00001-of-00002")
+
+
+def test_nothing_is_computed_twice(image_set: Path, tmp_path: Path, computed: list[str]) -> None:
+    variants = (MATCHED, "q70")
+    first = joined(build_all(image_set, tmp_path / "first", tmp_path / "cache", variants), tmp_path / "joined 1")
+    assert len(computed) == len(maps(first))
+    computed.clear()
+    second = joined(build_all(image_set, tmp_path / "second", tmp_path / "cache", variants), tmp_path / "joined 2")
+    assert computed == []
+    assert maps(second) == maps(first)
+    info = read_evidence_info(second)
+    assert (info.reused, info.digest) == (info.maps, read_evidence_info(first).digest)
+
+
+def test_new_pictures_alone_are_computed_however_the_parts_are_cut(tmp_path: Path, computed: list[str]) -> None:
+    source = make_source(tmp_path / "source", PICTURES)
+    ingest(str(source), tmp_path / "before", MANY, 0)
+    build_all(tmp_path / "before", tmp_path / "parts before", tmp_path / "cache")
+    make_source(source, 4, offset=PICTURES)
+    ingest(str(source), tmp_path / "after", MANY, 0)
+    known = set(
+        maps(joined([tmp_path / "parts before" / part for part in names(tmp_path / "before")], tmp_path / "j1"))
+    )
+    computed.clear()
+    after = joined(build_all(tmp_path / "after", tmp_path / "parts after", tmp_path / "cache"), tmp_path / "j2")
+    assert len(computed) == len(set(maps(after)) - known)
+    assert read_evidence_info(after).reused == len(set(maps(after)) & known) > 0
+    build_evidence(tmp_path / "after", tmp_path / "whole", RECIPE)
+    assert maps(after) == maps(tmp_path / "whole")
+
+
+def test_a_map_made_from_another_recipe_is_not_taken(image_set: Path, tmp_path: Path) -> None:
+    cache = f"file://{tmp_path}/cache"
+    for number, recipe in enumerate((RECIPE, BlocksRecipe(cells=8), ElaRecipe(size_px=16, qualities=(80,)))):
+        info = build_evidence(image_set, tmp_path / str(number), recipe, workers=1, cache=cache)
+        assert info.reused == 0
+
+
+def damage(pack: Path) -> None:
+    content = bytearray(pack.read_bytes())
+    content[600] ^= 1
+    pack.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [damage, Path.unlink, lambda pack: pack.write_bytes(pack.read_bytes()[:700])])
+def test_a_pack_that_is_damaged_or_gone_is_computed_anew(image_set: Path, tmp_path: Path, spoil, caplog) -> None:
+    first = joined(build_all(image_set, tmp_path / "first", tmp_path / "cache"), tmp_path / "joined 1")
+    for pack in list((tmp_path / "cache").rglob("*.tar"))[:2]:
+        spoil(pack)
+    second = joined(build_all(image_set, tmp_path / "second", tmp_path / "cache"), tmp_path / "joined 2")
+    assert maps(second) == maps(first)
+    assert 0 < read_evidence_info(second).reused < read_evidence_info(second).maps
+    third = build_all(image_set, tmp_path / "third", tmp_path / "cache")
+    assert all(read_evidence_info(part).reused == read_evidence_info(part).maps for part in third)
+
+
+def test_a_cache_that_cannot_be_used_costs_a_warning_only(image_set: Path, tmp_path: Path, caplog) -> None:
+    (tmp_path / "file").write_text("no folder")
+    info = build_evidence(image_set, tmp_path / "out", RECIPE, workers=1, cache=f"file://{tmp_path}/file")
+    assert info.reused == 0
+    assert "cache" in caplog.text or "computed anew" in caplog.text
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from forgery import evidence_cache
+from forgery.evidence import build_evidence
+from forgery.recipes.ela import ElaRecipe
+image_set, out, cache = sys.argv[1:]
+keep = evidence_cache.EvidenceCache.keep
+def keep_and_die(self, maps):
+    keep(self, maps)
+    os.kill(os.getpid(), signal.SIGKILL)
+evidence_cache.EvidenceCache.keep = keep_and_die
+import forgery.dataset.shards
+from forgery import evidence
+evidence.MEGABYTE = 2000  # packs of some maps
+build_evidence(Path(image_set), Path(out), ElaRecipe(size_px=16), shard_mb=1, workers=1, cache=f"file://{cache}")
+"""
+
+
+def test_what_a_killed_step_kept_is_not_computed_again(image_set: Path, tmp_path: Path, computed: list[str]) -> None:
+    arguments = [str(image_set), str(tmp_path / "out"), str(tmp_path / "cache")]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    again = build_evidence(image_set, tmp_path / "out", RECIPE, workers=1, cache=f"file://{tmp_path}/cache")
+    assert 0 < again.reused < again.maps
+    assert len(computed) == again.maps - again.reused
+    undisturbed = build_evidence(image_set, tmp_path / "other", RECIPE)
+    assert again.digest == undisturbed.digest
+    assert json.loads((tmp_path / "out" / "evidence.json").read_text())["digest"] == undisturbed.digest
