@@ -1,9 +1,12 @@
 """`forgery model show`, `verify` and `export`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from forgery.exports import Receipt
 
 app = typer.Typer(help="Look at model bundles.", no_args_is_help=True)
 _FORMATS = "saved_model, litert, onnx, triton, openvino or huggingface."
@@ -56,6 +59,10 @@ def export(
     out: Annotated[Path, typer.Option(help="A new or empty folder, or an earlier export's.", show_default=False)],
     bundle: Where = None,
     name: Annotated[str, typer.Option(help="What servers and hubs call the model.")] = "forgery",
+    push: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Send it to the Hugging Face Hub too, with your own token.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="A repository that --push makes is for everybody.")] = False,
 ) -> None:
     """Write a bundle as others read it, and prove that their runtime gives the bundle's answers.
 
@@ -64,10 +71,20 @@ def export(
     from cli.bundles import open_named
     from cli.quiet import load_tensorflow
     from forgery.exports import export_bundle
+    from forgery.exports.push import own_token, repository_kind
+    from forgery.exports.push import push as send
 
+    # What can be refused at once is not refused after a minute.
+    kind, token = (repository_kind(to), own_token()) if push else ("", "")
     opened = open_named(bundle)
     load_tensorflow()
     receipt = export_bundle(opened, to, out, name)
+    _tell(receipt, out)
+    if push:
+        typer.echo(f"sent: {send(out, push, kind, token, public)}")
+
+
+def _tell(receipt: "Receipt", out: Path) -> None:
     proof = receipt.proof
     largest = max(proof.largest_difference.values())
     asked = "the golden picture" if proof.maps == 1 else f"{proof.maps} maps"
