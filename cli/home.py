@@ -48,4 +48,5 @@ class Home:
             "cache": f"file://{self.path}",
             "service": f"local:{self.service}",
             "tracking": f"sqlite:///{self.path / 'mlflow.db'}",
+            "checkpoints": f"file://{self.path}",
         }

@@ -14,6 +14,7 @@ def train(
     seed: int,
     training: dict,
     tracking: str,
+    checkpoints: str,
     run_id: str,
     draft: dsl.Output[dsl.Model],
     curves: dsl.Output[dsl.HTML],
@@ -29,6 +30,7 @@ def train(
         seed: Seeds the initial weights and the order of pictures.
         training: How the network is fitted (TrainingOptions).
         tracking: MLflow tracking URI; empty for none.
+        checkpoints: Where a training that is killed goes on from: s3://bucket/prefix or file://PATH; empty for none.
         run_id: Of the pipeline run, kept in the model's lineage.
         draft: The model, not yet evaluated.
         curves: Loss and metrics by epoch.
@@ -41,7 +43,8 @@ def train(
     from forgery.steps.train import train as fit
 
     with step("train"):
-        chosen = {"backbone": backbone, "weights": weights, "seed": seed, "training": training, "tracking": tracking}
+        chosen = {"backbone": backbone, "weights": weights, "seed": seed, "training": training}
+        chosen |= {"tracking": tracking, "checkpoints": checkpoints}
         paths = (Path(artifact.path) for artifact in (champion, draft, curves, logs))
         parts = [Path(part.path) for part in evidence_sets]
         draft.metadata.update(fit(parts, *paths, config=RunConfig.read(chosen), run_id=run_id))

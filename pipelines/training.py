@@ -31,6 +31,7 @@ def training(
     cache: str = _DEFAULT.cache,
     service: str = _DEFAULT.service,
     tracking: str = _DEFAULT.tracking,
+    checkpoints: str = _DEFAULT.checkpoints,
     gpus: str = _DEFAULT.gpus,
 ) -> None:
     images = ingest(source=source, seed=seed, data=data)
@@ -56,6 +57,7 @@ def training(
         seed=seed,
         training=training,
         tracking=tracking,
+        checkpoints=checkpoints,
         run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
     )
     with_gpus(with_bucket(in_pod(fitted, "Train challenger", cpu="2", memory="6Gi", timeout_s=24 * 3600)), gpus)

@@ -61,6 +61,11 @@ class DataOptions(Options):
     )
     test_fraction: Fraction = Field(0.2, description="Part of the pictures, by groups, that only evaluation sees.")
     validation_fraction: Fraction = Field(0.2, description="Part for early stopping, calibration and the threshold.")
+    split_by: Literal["balance", "digest"] = Field(
+        "balance",
+        description="How groups are split: balance comes nearest to the fractions in each class, but pictures added "
+        "later may move any group; with digest a group stays where it is, and the fractions hold for many groups.",
+    )
     max_bytes: int = Field(DEFAULT_LIMITS.max_bytes, gt=0, description="Larger files are rejected and listed.")
     max_pixels: int = Field(DEFAULT_LIMITS.max_pixels, gt=0, description="Larger pictures are rejected and listed.")
     max_pictures: int = Field(2_000_000, gt=0, description="A source with more entries is refused.")
@@ -99,6 +104,9 @@ class TrainingOptions(Options):
     )
     continue_from_champion: bool = Field(False, description="Start from the weights of the model in service.")
     cache_mb: int = Field(1024, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
+    checkpoint_steps: int = Field(
+        0, ge=0, description="Keep a checkpoint every so many steps of an epoch too; 0: at the end of each alone."
+    )
 
     @field_validator("objective")
     @classmethod
@@ -141,6 +149,10 @@ class RunConfig(Options):
     )
     service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
     tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")
+    checkpoints: str = Field(
+        "s3://models",
+        description="Where a training that is killed goes on from: s3://bucket/prefix or file://PATH; empty for none.",
+    )
     # Text, since Kubeflow Pipelines 2.17 fills in nothing else where a pod's resources take a parameter.
     gpus: str = Field("0", pattern=r"^\d$", description="GPUs of the training step on a cluster, 0 to 9.")
 

@@ -39,7 +39,7 @@ def test_the_committed_yaml_is_what_the_wiring_compiles_to(tmp_path):
 def test_parameters_and_defaults_are_those_of_the_configuration(name):
     parameters = load(name)[0]["root"]["inputDefinitions"]["parameters"]
     assert {key: value["defaultValue"] for key, value in parameters.items()} == CONFIGS[name].model_dump()
-    assert len(parameters) <= 14
+    assert len(parameters) <= 16
 
 
 def test_every_parameter_is_described(name):

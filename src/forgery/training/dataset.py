@@ -6,9 +6,11 @@ Nothing here changes a level of the evidence: augmentation mirrors maps and blan
 import logging
 import tarfile
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +32,12 @@ _OPEN_SHARDS_BYTES = 256 << 20
 _MOST_OPEN_SHARDS = 8
 # Encoded maps shuffled across shards when streaming, after each shard was shuffled within itself.
 _SHUFFLED_MAPS = 512
+# Maps decoded together on their way into memory.
+_READ_AT_ONCE = 64
+# Stateless draws of equal seeds are equal, so every one has a pair of numbers of its own: the first tells run and
+# epoch, the second 0 the order of maps, 1 that of shards, 2 and on that within each, then eight for each step.
+_SEEDS_PER_EPOCH = 1 << 32
+_FIRST_DRAW, _DRAWS_PER_STEP = 1 << 32, 8
 
 
 @dataclass(frozen=True)
@@ -119,29 +127,116 @@ def batches(split: MapSplit, batch_size: int, cache: bool, dense: bool = False) 
         cache: Keep the decoded maps in memory after the first pass.
         dense: Hand out masks too.
     """
-    maps = _decoded(_encoded(split, seed=None), split.shape)
+    maps = _decoded(_encoded(split), split.shape)
     batched = _counted(maps.batch(batch_size), split, batch_size)
     return _parted(batched.cache() if cache else batched, split, dense).prefetch(tf.data.AUTOTUNE)
 
 
-def training_batches(
-    split: MapSplit, options: TrainingOptions, seed: int, cache: bool, dense: bool = False
-) -> tf.data.Dataset:
+class TrainingBatches:
     """Batches in another order each epoch, augmented as `options` say, of the form `batches` gives them.
 
-    Equal seeds give equal epochs, whatever the number of threads. With `cache` every map is in memory and an epoch is
-    a full shuffle. Without it the order of shards, the order within each, and a window of 512 maps across them are
-    shuffled, so memory does not grow with the data set.
+    An epoch is a function of seed and number alone, whatever the number of threads and whatever was read before, so
+    that training can go on in the middle of any. With `cache` every map is in memory and an epoch is a full shuffle.
+    Without it the order of shards, the order within each, and a window of 512 maps across them are shuffled, so
+    memory does not grow with the data set.
     """
-    if cache:
-        maps = _decoded(_encoded(split, seed=None), split.shape).cache().shuffle(len(split.labels), seed)
-    else:
+
+    def __init__(
+        self,
+        split: MapSplit,
+        options: TrainingOptions,
+        seed: int,
+        cache: bool,
+        dense: bool = False,
+        steps: int = 0,
+    ) -> None:
+        """Read nothing yet, but with `cache` everything.
+
+        Args:
+            split: Must hold at least one map.
+            options: `batch_size`, `flips` and `crops` are read.
+            seed: Of orders and augmentation.
+            cache: Keep the decoded maps in memory.
+            dense: Hand out masks too.
+            steps: Batches of an epoch; where the maps give fewer, the first ones of the epoch come again. 0: as many
+                as the maps give.
+        """
+        maps = len(split.labels)
+        self._steps = steps or -(-maps // options.batch_size)
+        # Read when an epoch starts: tf.data would trace its functions anew for a Python number.
+        self._epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self._first_step = tf.Variable(0, trainable=False, dtype=tf.int64)
+        order = self._cached(split, seed) if cache else self._streamed(split, seed)
+        if steps:
+            order = order.repeat().take(steps * options.batch_size)
+        rest = _from_here(order, self._first_step, options.batch_size)
+        batched = self._gathered(split, rest, options.batch_size) if cache else self._read(split, rest, options)
+        if options.flips or options.crops:
+            batched = _augmented(batched, self._draws(seed), options, cells=split.masks)
+        self._batches = _parted(batched, split, dense).prefetch(tf.data.AUTOTUNE)
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return self._steps
+
+    @property
+    def dense(self) -> bool:
+        """Whether batches hold masks."""
+        return isinstance(self._batches.element_spec[1], dict)
+
+    def epoch(self, number: int, first_step: int = 0) -> Iterator[Any]:
+        """The batches of an epoch from a step on; the iterator of the epoch before is of no use any more."""
+        self._epoch.assign(number)
+        self._first_step.assign(first_step)
+        return iter(self._batches)
+
+    def _cached(self, split: MapSplit, seed: int) -> tf.data.Dataset:
+        self._maps, self._labels = _in_memory(split)
+
+        def shuffled(_: tf.Tensor) -> tf.data.Dataset:
+            order = tf.random.experimental.stateless_shuffle(tf.range(len(split.labels)), self._key(seed))
+            return tf.data.Dataset.from_tensor_slices(order)
+
+        return tf.data.Dataset.from_tensors(0).flat_map(shuffled)
+
+    def _gathered(self, split: MapSplit, order: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+        def gather(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.gather(self._maps, rows), tf.gather(self._labels, rows)
+
+        return order.batch(batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    def _streamed(self, split: MapSplit, seed: int) -> tf.data.Dataset:
         window = min(_SHUFFLED_MAPS, len(split.labels))
-        maps = _decoded(_encoded(split, seed).shuffle(window, seed), split.shape)
-    batched = _counted(maps.batch(options.batch_size), split, options.batch_size)
-    if options.flips or options.crops:
-        batched = _augmented(batched, options, seed, cells=split.masks)
-    return _parted(batched, split, dense).prefetch(tf.data.AUTOTUNE)
+        # What comes into the window is shuffled by the epoch; the window itself may always do the same.
+        return _shuffled_members(split, self._key, seed).shuffle(window, seed, reshuffle_each_iteration=False)
+
+    def _read(self, split: MapSplit, order: tf.data.Dataset, options: TrainingOptions) -> tf.data.Dataset:
+        return _decoded(order, split.shape).batch(options.batch_size)
+
+    def _key(self, seed: int, what: tf.Tensor | int = 0) -> tf.Tensor:
+        """Seeds of stateless draws: those of one epoch differ in their second number, those of epochs in the first."""
+        return tf.stack([self._epoch * _SEEDS_PER_EPOCH + seed, tf.cast(what, tf.int64)])
+
+    def _draws(self, seed: int) -> tf.data.Dataset:
+        def draw(step: tf.Tensor) -> tf.Tensor:
+            return self._key(seed, _FIRST_DRAW + _DRAWS_PER_STEP * (self._first_step + step))
+
+        return tf.data.Dataset.range(self._steps).map(draw)
+
+
+def _from_here(order: tf.data.Dataset, first_step: tf.Variable, batch_size: int) -> tf.data.Dataset:
+    """Without what the steps before have had; a number that is known when tracing would not change any more."""
+    return tf.data.Dataset.from_tensors(0).flat_map(lambda _: order.skip(first_step * batch_size))
+
+
+def _in_memory(split: MapSplit) -> tuple[tf.Tensor, tf.Tensor]:
+    """All maps, uint8 [n, H, W, C], and labels, float32 [n, 1]."""
+    maps = np.empty((len(split.labels), *split.shape), np.uint8)
+    at = 0
+    for part, _ in _decoded(_encoded(split), split.shape).batch(_READ_AT_ONCE).as_numpy_iterator():
+        maps[at : at + len(part)] = part
+        at += len(part)
+    return tf.constant(maps), tf.constant(split.labels[:, None])
 
 
 def _parted(batched: tf.data.Dataset, split: MapSplit, dense: bool) -> tf.data.Dataset:
@@ -164,9 +259,8 @@ def _counted(batched: tf.data.Dataset, split: MapSplit, batch_size: int) -> tf.d
     return batched.apply(tf.data.experimental.assert_cardinality(-(-len(split.labels) // batch_size)))
 
 
-def _encoded(split: MapSplit, seed: int | None) -> tf.data.Dataset:
-    """PNG bytes and label, one map at a time; shards one after the other, or interleaved and shuffled by `seed`."""
-    shards = tf.data.Dataset.from_tensor_slices(
+def _shards(split: MapSplit) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(
         (
             [str(shard.path) for shard in split.shards],
             tf.ragged.constant([shard.offsets for shard in split.shards], tf.int64),
@@ -174,19 +268,34 @@ def _encoded(split: MapSplit, seed: int | None) -> tf.data.Dataset:
             tf.ragged.constant([shard.labels for shard in split.shards], tf.float32),
         )
     )
-    if seed is None:
-        return shards.flat_map(_members)
-    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-    shuffled = tf.data.Dataset.zip(shards.shuffle(len(split.shards), seed), seeds)
 
-    def open_shuffled(shard: tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], order: tf.Tensor) -> tf.data.Dataset:
-        return _members(*shard, order)
 
-    return shuffled.interleave(
-        open_shuffled,
-        cycle_length=_open_shards(split),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+def _encoded(split: MapSplit) -> tf.data.Dataset:
+    """PNG bytes and label, one map at a time; shards one after the other."""
+    return _shards(split).flat_map(_members)
+
+
+def _shuffled_members(split: MapSplit, key: Callable[[int, tf.Tensor], tf.Tensor], seed: int) -> tf.data.Dataset:
+    """PNG bytes and label, one map at a time; several shards at once, and each of them shuffled by `key`."""
+    count = len(split.shards)
+    paths, offsets, sizes, labels = next(iter(_shards(split).ragged_batch(count)))
+
+    def numbers(_: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), key(seed, tf.constant(1)))
+        return tf.data.Dataset.from_tensor_slices(order)
+
+    def open_shuffled(at: tf.Tensor) -> tf.data.Dataset:
+        return _members(paths[at], offsets[at], sizes[at], labels[at], key(seed, at + 2))
+
+    return (
+        tf.data.Dataset.from_tensors(0)
+        .flat_map(numbers)
+        .interleave(
+            open_shuffled,
+            cycle_length=_open_shards(split),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
     )
 
 
@@ -224,7 +333,9 @@ def _decode_map(png: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
     return tf.transpose(tf.reshape(stacked, (channels, height, width)), (1, 2, 0))
 
 
-def _augmented(batched: tf.data.Dataset, options: TrainingOptions, seed: int, cells: bool) -> tf.data.Dataset:
+def _augmented(
+    batched: tf.data.Dataset, draws: tf.data.Dataset, options: TrainingOptions, cells: bool
+) -> tf.data.Dataset:
     def augment(labelled: tuple[tf.Tensor, tf.Tensor], draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         maps, labels = labelled
         if options.flips:
@@ -234,8 +345,7 @@ def _augmented(batched: tf.data.Dataset, options: TrainingOptions, seed: int, ce
             maps = _cropped(_cropped(maps, draw + 2, 1, options.crops), draw + 3, 2, options.crops)
         return maps, labels
 
-    # Stateless draws: the seed decides, not which thread comes first.
-    draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+    # Stateless draws: the step decides, not which thread comes first.
     return tf.data.Dataset.zip(batched, draws).map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 

@@ -23,6 +23,7 @@ from forgery.errors import BundleError
 from forgery.golden import golden_picture, write_golden
 from forgery.recipes import Evidence, Recipe, evidence
 from forgery.training.lite import write_lite_model
+from forgery.training.saved_names import name_plainly
 
 if TYPE_CHECKING:
     import keras
@@ -91,6 +92,7 @@ def _save_served(network: "keras.Model", folder: Path, recipe: Recipe, temperatu
     tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: _served(network, recipe, temperature)})
     # Optional and the one file that differs from save to save (it holds a random id).
     (folder / "fingerprint.pb").unlink(missing_ok=True)
+    name_plainly(folder / "saved_model.pb")
 
 
 def _served(network: "keras.Model", recipe: Recipe, temperature: float) -> "tf.types.experimental.ConcreteFunction":

@@ -1,71 +1,57 @@
 """Fitting in phases, with everything decided on the validation split.
 
 How far it is deterministic: on one machine with one number of threads, equal seeds, data and options give equal
-weights, bit by bit, on a CPU; on a GPU too, at some cost in speed, where TensorFlow has deterministic kernels, and it
-refuses the others. Other CPUs, GPUs, thread counts or TensorFlow versions add floats in another order.
+weights, bit by bit, on a CPU, also where a training was killed and went on from a checkpoint; on a GPU too, at some
+cost in speed, where TensorFlow has deterministic kernels, and it refuses the others. Other CPUs, GPUs, thread counts,
+numbers of workers or TensorFlow versions add floats in another order.
 """
 
 import logging
 import math
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Never, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+from pydantic import BaseModel
 from tqdm import tqdm
 
 from forgery.config import TrainingOptions
 from forgery.errors import TrainingFailed
-from forgery.training.backbones import BACKBONE_LAYER, LOGIT, freeze_norm, has_frozen_norm
-from forgery.training.dense import CELLS_LOSS_WEIGHT, cell_loss
-from forgery.training.export import LOGIT_MAP
+from forgery.training.backbones import BACKBONE_LAYER, freeze_norm, has_frozen_norm
+from forgery.training.checkpoints import Checkpoint, Checkpoints
+from forgery.training.learner import Learner
+from forgery.training.pace import Pace, Phase, cosine, plan_phases
+from forgery.training.workers import Workers, alone
+
+__all__ = ["Fit", "OnEpoch", "Phase", "cosine", "fit", "plan_phases", "seed_everything", "set_trainable"]
 
 logger = logging.getLogger(__name__)
 
 History = dict[str, list[float]]
 OnEpoch = Callable[[int, dict[str, float]], None]
+Batch = tuple[tf.Tensor, ...]
 
-_PLATEAU_FACTOR = 0.3
-_LEAST_LEARNING_RATE = 1e-7
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One call of `fit`.
-
-    Attributes:
-        name: `whole`, `head` or `fine-tuning`.
-        epochs: At most so many.
-        learning_rate: Of Adam, at the start.
-        layers: Last layers of the backbone that learn; None all of them, 0 none.
-    """
-
-    name: str
-    epochs: int
-    learning_rate: float
-    layers: int | None
+_BEST = "best/"
 
 
-def plan_phases(options: TrainingOptions, pretrained: bool, continued: bool) -> list[Phase]:
-    """Which phases a training has.
+class Epochs(Protocol):
+    """Training batches by epoch, e.g. `forgery.training.dataset.TrainingBatches`."""
 
-    From scratch the whole network learns at once. A pretrained backbone first lends its features to a new head, then
-    its last layers are fine-tuned; without layers to fine-tune the head gets all epochs. Going on from a champion
-    skips the head phase and starts at the fine-tuning rate, whatever the network.
-    """
-    late = options.fine_tune_learning_rate
-    if not pretrained:
-        return [Phase("whole", options.epochs, late if continued else options.learning_rate, None)]
-    if options.fine_tune_layers == 0:
-        return [Phase("head", options.epochs, late if continued else options.learning_rate, 0)]
-    fine_tuning = Phase("fine-tuning", options.epochs, late, options.fine_tune_layers)
-    if continued or options.head_epochs == 0:
-        return [fine_tuning]
-    return [Phase("head", options.head_epochs, options.learning_rate, 0), fine_tuning]
+    @property
+    def dense(self) -> bool:
+        """Whether batches hold masks."""
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+
+    def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from a step on."""
 
 
 def seed_everything(seed: int) -> None:
@@ -88,86 +74,187 @@ class Fit:
 
 def fit(
     network: keras.Model,
-    training: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    training: Epochs | tf.data.Dataset,
+    validation: Iterable[Batch],
     phases: list[Phase],
     options: TrainingOptions,
-    class_weights: dict[int, float] | None,
+    class_weights: Mapping[int, float] | None,
     on_epoch: OnEpoch = lambda epoch, figures: None,
+    on_past_epoch: OnEpoch = lambda epoch, figures: None,
+    checkpoints: Checkpoints | None = None,
+    workers: Workers | None = None,
 ) -> Fit:
     """Fit in place and leave the weights of the epoch with the lowest validation loss.
 
     Args:
-        network: Uncompiled; logits [n, 1].
-        training: Batches of one epoch: maps and labels [b, 1], or maps and {"logit": labels, "logit_map": masks} to
-            learn from masks [b, h, w, 1] too (`forgery.training.dense.cell_loss`).
-        validation: Batches for early stopping, learning rate and the choice of the best epoch.
+        network: Logits [n, 1]; made in the scope of the workers' strategy.
+        training: Batches by epoch: maps and labels [b, 1], or maps and {"logit": labels, "logit_map": masks} to
+            learn from masks [b, h, w, 1] too (`forgery.training.dense.cell_loss`). A data set stands for equal epochs.
+        validation: Batches for early stopping, learning rate and the choice of the best epoch; of several workers each
+            gives its own.
         phases: In order; each starts from the best weights so far.
-        options: Patience.
+        options: Patience and schedule.
         class_weights: By class number; None for equal ones.
         on_epoch: Called with the epoch, from 1, and its figures.
+        on_past_epoch: Called likewise for epochs that an earlier process has finished, where this one goes on.
+        checkpoints: Where the state is kept; None for nowhere. They are left for the caller to clear.
+        workers: Of which this process is one; None for a process alone.
 
     Raises:
         TrainingFailed: The loss is no longer a number.
     """
-    started = time.monotonic()
+    epochs = _Same(training) if isinstance(training, tf.data.Dataset) else training
+    fitting = _Fitting(network, epochs, validation, options, class_weights, on_epoch, checkpoints, workers or alone())
+    fitting.resume(phases, on_past_epoch)
+    for number in range(fitting.progress.phase, len(phases)):
+        fitting.run(number, phases[number])
+    progress = fitting.progress
+    return Fit(progress.history, progress.names, progress.best_epoch, progress.seconds)
+
+
+class _Same:
+    """A data set as epochs."""
+
+    def __init__(self, data: tf.data.Dataset) -> None:
+        self._data = data
+        self.dense = isinstance(data.element_spec[1], dict)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
+        del number
+        return iter(self._data.skip(first_step))
+
+
+class _Progress(BaseModel):
+    """Where a training stands, besides its arrays: `phase` counts from 0, `step` within the epoch."""
+
+    phase: int = 0
+    pace: Pace = Pace(rate=0.0)
+    step: int = 0
+    history: History = {}
     names: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="forgery-best-") as folder:
-        recorder = _Recorder(network, Path(folder) / "best.weights.h5", on_epoch)
-        learner = _learner(network, training)
-        for phase in phases:
-            set_trainable(network, phase.layers)
-            compile_network(learner, phase.learning_rate, class_weights)
-            logger.info("%s: at most %d epochs at learning rate %g", phase.name, phase.epochs, phase.learning_rate)
-            with _progress(phase, training) as progress:
-                learner.fit(
-                    training,
-                    validation_data=validation,
-                    initial_epoch=len(names),
-                    epochs=len(names) + phase.epochs,
-                    class_weight=class_weights if learner is network else None,
-                    # The recorder comes last: the plateau callback adds the learning rate to what it sees.
-                    callbacks=[*_adapting(options, phase, first=len(names)), progress, recorder.callback()],
-                    shuffle=False,
-                    verbose=0,
-                )
-            names += [phase.name] * (recorder.epochs - len(names))
-            network.load_weights(recorder.path)
-    return Fit(recorder.history, names, recorder.best_epoch, time.monotonic() - started)
+    best_epoch: int = 0
+    best_loss: float | None = None
+    seconds: float = 0.0
 
 
-class _Recorder:
-    """Keeps curves and the best weights across phases; Keras's own checkpoint forgets neither, but knows no NaN."""
-
-    def __init__(self, network: keras.Model, path: Path, on_epoch: OnEpoch) -> None:
-        self.path = path
-        self.history: History = {}
-        self.epochs = 0
-        self.best_epoch = 0
-        self._best_loss = math.inf
+class _Fitting:
+    def __init__(
+        self,
+        network: keras.Model,
+        training: Epochs,
+        validation: Iterable[Batch],
+        options: TrainingOptions,
+        class_weights: Mapping[int, float] | None,
+        on_epoch: OnEpoch,
+        checkpoints: Checkpoints | None,
+        workers: Workers,
+    ) -> None:
+        self.progress = _Progress()
         self._network = network
+        self._training = training
+        self._validation = validation
+        self._options = options
         self._on_epoch = on_epoch
+        self._checkpoints = checkpoints
+        self._workers = workers
+        self._learner = Learner(network, training.dense, class_weights, workers)
+        self._best: list[NDArray[np.generic]] = network.get_weights()
+        self._started = time.monotonic()
+        self._restored: Checkpoint | None = None
 
-    def callback(self) -> keras.callbacks.Callback:
-        return keras.callbacks.LambdaCallback(on_epoch_end=self._end_epoch)
+    def resume(self, phases: list[Phase], on_past_epoch: OnEpoch) -> None:
+        """Go on from the newest checkpoint, if there is one that fits."""
+        found = self._read()
+        if found is None:
+            return
+        self.progress = _Progress.model_validate_json(found.progress)
+        at = self.progress.phase
+        self._prepare(phases[at])
+        try:
+            self._learner.restore(found.arrays)
+        except (KeyError, ValueError) as error:
+            logger.warning("the checkpoint is of another network, training starts anew: %s", error)
+            self.progress = _Progress()
+            return
+        self._restored = found
+        self._best = [found.arrays[f"{_BEST}{number:05d}"] for number in range(len(self._best))]
+        for epoch in range(len(self.progress.names)):
+            on_past_epoch(epoch + 1, {name: values[epoch] for name, values in self.progress.history.items()})
 
-    def _end_epoch(self, index: int, logs: Mapping[str, float]) -> None:
-        # With masks Keras puts the output's name before that of the figure.
-        figures = {name.replace(f"{LOGIT}_a", "a"): float(value) for name, value in logs.items()}
-        epoch = index + 1
+    def run(self, number: int, phase: Phase) -> None:
+        """Learn to the end of a phase."""
+        if self._restored is None:
+            self._network.set_weights(self._best)
+            self._prepare(phase)
+            self.progress.phase, self.progress.pace = number, Pace(rate=phase.learning_rate)
+        logger.info("%s: at most %d epochs at learning rate %g", phase.name, phase.epochs, phase.learning_rate)
+        done = self.progress.pace.epochs * len(self._training) + self.progress.step
+        with _progress(phase, len(self._training), done) as bar:
+            while not self.progress.pace.ended(phase, self._options):
+                self._epoch(phase, bar)
+        self._restored = None
+        self._network.set_weights(self._best)
+
+    def _prepare(self, phase: Phase) -> None:
+        set_trainable(self._network, phase.layers)
+        self._learner.begin(phase.learning_rate)
+
+    def _epoch(self, phase: Phase, bar: "tqdm[Never]") -> None:
+        progress = self.progress
+        rate = progress.pace.learning_rate(phase, self._options)
+        if progress.step == 0:
+            self._learner.forget_figures()
+
+        def on_step() -> None:
+            bar.update()
+            progress.step += 1
+            every = self._checkpoints.every_steps if self._checkpoints else 0
+            if every and progress.step % every == 0 and progress.step < len(self._training):
+                self._keep()
+
+        self._learner.learn(self._training.epoch(len(progress.names), progress.step), rate, on_step)
+        figures = self._learner.end_epoch()
+        figures |= {f"val_{name}": value for name, value in self._learner.evaluate(self._validation).items()}
+        bar.set_postfix(val_loss=f"{figures['val_loss']:.3f}")
+        self._end_epoch(phase, figures | {"learning_rate": rate})
+        self._keep()
+
+    def _end_epoch(self, phase: Phase, figures: dict[str, float]) -> None:
+        progress = self.progress
+        epoch = len(progress.names) + 1
         if not (math.isfinite(figures["loss"]) and math.isfinite(figures["val_loss"])):
             raise TrainingFailed(
                 f"the loss is no longer a number in epoch {epoch}: lower training.learning_rate "
                 "or training.fine_tune_learning_rate"
             )
-        self.epochs = epoch
+        progress.names.append(phase.name)
         for name, value in figures.items():
-            self.history.setdefault(name, []).append(value)
-        if figures["val_loss"] < self._best_loss:
-            self.best_epoch, self._best_loss = epoch, figures["val_loss"]
-            self._network.save_weights(self.path)
+            progress.history.setdefault(name, []).append(value)
+        if progress.best_loss is None or figures["val_loss"] < progress.best_loss:
+            progress.best_epoch, progress.best_loss = epoch, figures["val_loss"]
+            self._best = self._network.get_weights()
+        progress.pace, progress.step = progress.pace.after(figures["val_loss"], self._options), 0
         logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
         self._on_epoch(epoch, figures)
+
+    def _keep(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds, self._started = self.progress.seconds + now - self._started, now
+        if self._checkpoints is None:
+            return
+        best = {f"{_BEST}{number:05d}": value for number, value in enumerate(self._best)}
+        steps = len(self.progress.names) * len(self._training) + self.progress.step
+        self._checkpoints.write(steps, self._learner.state() | best, self.progress.model_dump_json())
+
+    def _read(self) -> Checkpoint | None:
+        if self._checkpoints is None:
+            return None
+        # The chief's word is all workers': one of them may have looked before the last checkpoint was written.
+        steps = int(self._workers.total([self._checkpoints.latest() if self._workers.chief else 0])[0])
+        return self._checkpoints.read(steps) if steps else None
 
 
 def set_trainable(network: keras.Model, layers: int | None) -> None:
@@ -182,69 +269,9 @@ def set_trainable(network: keras.Model, layers: int | None) -> None:
         freeze_norm(network)
 
 
-def compile_network(network: keras.Model, learning_rate: float, class_weights: dict[int, float] | None = None) -> None:
-    """Adam and cross-entropy; for a network with two outputs (`_learner`) that of the masks too.
-
-    The class weights are for two outputs alone: with one, Keras takes them in `fit`.
-    """
-    loss = keras.losses.BinaryCrossentropy(from_logits=True)
-    metrics = [
-        keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),
-        keras.metrics.AUC(name="auc", from_logits=True),
-    ]
-    dense = isinstance(network.output, dict)
-    network.compile(
-        keras.optimizers.Adam(learning_rate),
-        {LOGIT: _weighted(loss, class_weights), LOGIT_MAP: cell_loss} if dense else loss,
-        metrics={LOGIT: metrics} if dense else metrics,
-        loss_weights={LOGIT: 1.0, LOGIT_MAP: CELLS_LOSS_WEIGHT} if dense else None,
-        # XLA's convolutions on a CPU take 15 to 20 times as long as oneDNN's.
-        jit_compile=False,
-    )
-
-
-def _learner(network: keras.Model, training: tf.data.Dataset) -> keras.Model:
-    """The network as the labels ask for it: where they hold masks, with its logit map as a second output."""
-    if not isinstance(training.element_spec[1], dict):
-        return network
-    outputs = {LOGIT: network.outputs[0], LOGIT_MAP: network.get_layer(LOGIT_MAP).output}
-    return keras.Model(network.inputs, outputs)
-
-
-def _weighted(
-    loss: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor], class_weights: dict[int, float] | None
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """The loss with a weight for each class; Keras itself weighs classes of networks with one output alone."""
-    weights = class_weights or {0: 1.0, 1: 1.0}
-    return lambda labels, logits: loss(labels, logits, tf.where(labels[:, 0] > 0.5, weights[1], weights[0]))
-
-
-def _adapting(options: TrainingOptions, phase: Phase, first: int) -> list[keras.callbacks.Callback]:
-    """Early stopping, and a learning rate that falls; `first` is the number of the phase's first epoch, from 0."""
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=options.patience)
-    if options.schedule == "cosine":
-        return [stopping, keras.callbacks.LearningRateScheduler(lambda epoch: cosine(phase, epoch - first))]
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        "val_loss", factor=_PLATEAU_FACTOR, patience=max(1, options.patience // 2), min_lr=_LEAST_LEARNING_RATE
-    )
-    return [stopping, plateau]
-
-
-def cosine(phase: Phase, epoch: int) -> float:
-    """The learning rate of a phase's epoch, from 0: half the full rate first, then along a cosine to almost none."""
-    if epoch == 0:
-        return phase.learning_rate / 2
-    return phase.learning_rate * (1 + math.cos(math.pi * (epoch - 0.5) / phase.epochs)) / 2
-
-
 @contextmanager
-def _progress(phase: Phase, training: tf.data.Dataset) -> Iterator[keras.callbacks.Callback]:
+def _progress(phase: Phase, steps: int, done: int) -> Iterator["tqdm[Never]"]:
     """A bar over the batches of a phase, on a terminal only."""
-    with tqdm(total=phase.epochs * len(training), desc=phase.name, unit="batch", disable=None) as bar:
-        if bar.disable:
-            yield keras.callbacks.Callback()
-            return
-        yield keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda batch, logs: bar.update(),
-            on_epoch_end=lambda epoch, logs: bar.set_postfix(val_loss=f"{logs['val_loss']:.3f}"),
-        )
+    total = phase.epochs * steps
+    with tqdm(total=total, initial=done, desc=phase.name, unit="batch", disable=None) as bar:
+        yield bar

@@ -1,5 +1,6 @@
 """From an evidence set to a draft bundle: start, fit, calibrate, choose the threshold, export."""
 
+import hashlib
 import logging
 import platform
 from pathlib import Path
@@ -20,7 +21,8 @@ from forgery.metrics import Outcome, measure
 from forgery.recipes import Recipe, parse_recipe
 from forgery.tracking import Run, open_run
 from forgery.training.backbones import build_network, choose_backbone, find_backbone, has_frozen_norm
-from forgery.training.dataset import MapSplit, batches, open_split, training_batches
+from forgery.training.checkpoints import Checkpoints, training_key
+from forgery.training.dataset import MapSplit, TrainingBatches, batches, open_split
 from forgery.training.event_log import EventLog
 from forgery.training.export import DRAFT_FILE, export_draft
 from forgery.training.fit import Fit, fit, plan_phases, seed_everything
@@ -45,14 +47,15 @@ def train(
 ) -> TrainingResult:
     """Fit a network and write it as a draft bundle.
 
-    `out` appears whole or not at all; a run that was killed is simply started again. Everything that is chosen (the
+    `out` appears whole or not at all; a run that was killed is simply started again, and goes on from its last
+    checkpoint where `config.checkpoints` names a place for them. Everything that is chosen (the
     best epoch, learning rate, temperature, threshold, band) is chosen on the validation split. Determinism: see
     `forgery.training.fit`.
 
     Args:
         evidence_set: From the ELA step; its recipe becomes the model's.
         out: The draft: saved_model/, model.keras, golden/, draft.json.
-        config: backbone, weights, seed, training and tracking are read.
+        config: backbone, weights, seed, training, tracking and checkpoints are read.
         champion: The model in service; with `training.continue_from_champion` its weights are the start.
         run_id: Of the pipeline run; names the MLflow run and is kept in the lineage.
         logs: Folder for TensorBoard event files, one sub-folder each for training and validation; None for none.
@@ -77,11 +80,13 @@ def train(
         whole_folder(out, DRAFT_FILE, needs_bytes=_BYTES_PER_WEIGHT * network.count_params()) as partial,
     ):
         _log_start(run, config, network)
-        fitted = _fit(network, training, validation, config, continued_from is not None, run, logs)
+        checkpoints = _checkpoints(evidence_set, config, continued_from, network)
+        fitted = _fit(network, training, validation, config, continued_from is not None, run, logs, checkpoints)
         result = _calibrated(network, fitted, validation, config, run.run_id)
         maps = (each.numpy() for each, _ in batches(validation, config.training.batch_size, cache=False))
         export_draft(network, partial, recipe, result.temperature, result.decision, config.backbone, lineage, maps)
         _log_end(run, result, logs)
+    checkpoints.clear()
     logger.info("%s", result.summary())
     return result
 
@@ -134,6 +139,7 @@ def _fit(
     continued: bool,
     run: Run,
     logs: Path | None,
+    checkpoints: Checkpoints,
 ) -> Fit:
     options = config.training
     dense = find_backbone(config.backbone).dense
@@ -147,12 +153,31 @@ def _fit(
 
     return fit(
         network,
-        training_batches(training, options, config.seed, cache, dense),
+        TrainingBatches(training, options, config.seed, cache, dense),
         batches(validation, options.batch_size, cache, dense),
         plan_phases(options, pretrained=has_frozen_norm(network), continued=continued),
         options,
         class_weights(training.labels) if options.class_weights else None,
         record,
+        events.write,
+        checkpoints,
+    )
+
+
+def _checkpoints(evidence_set: Path, config: RunConfig, continued_from: str | None, start: keras.Model) -> Checkpoints:
+    """Those of this very training: all that decides its weights is in their key, the start weights too."""
+    options = config.training.model_dump(exclude={"checkpoint_steps", "objective"})
+    weights = hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in start.get_weights()))
+    settings = {
+        "code": __version__,
+        "backbone": config.backbone,
+        "seed": config.seed,
+        "training": options,
+        "continued_from": continued_from,
+        "start": weights.hexdigest(),
+    }
+    return Checkpoints(
+        config.checkpoints, training_key(evidence_set, settings), every_steps=config.training.checkpoint_steps
     )
 
 

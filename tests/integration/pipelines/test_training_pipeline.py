@@ -34,6 +34,7 @@ def run(place, name, **changes):
         "bundles": f"file://{place}/models",
         "service": f"local:{place}/service",
         "tracking": f"sqlite:///{place}/mlflow.db",
+        "checkpoints": f"file://{place}",
     }
     config = RunConfig.read({"source": "demo:60", **TINY, **places, **changes})
     events = []

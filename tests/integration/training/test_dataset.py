@@ -1,17 +1,17 @@
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from forgery.config import TrainingOptions
 from forgery.errors import SourceError
-from forgery.training.dataset import batches, open_split, training_batches
+from forgery.training.dataset import TrainingBatches, batches, open_split
 
 PLAIN = TrainingOptions(flips=False, crops=0.0, batch_size=5)
 
 
-def collect(dataset: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def collect(dataset: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
     maps, labels = zip(*[(maps.numpy(), labels.numpy()) for maps, labels in dataset], strict=True)
     return np.concatenate(maps), np.concatenate(labels)
 
@@ -34,8 +34,8 @@ def test_maps_arrive_as_they_were_written(make_evidence: Any, recipe: str, quali
 @pytest.mark.parametrize("cache", [True, False])
 def test_every_epoch_has_every_map_once_in_another_order(make_evidence: Any, cache: bool) -> None:
     evidence = make_evidence()
-    dataset = training_batches(open_split(evidence.path, "train"), PLAIN, 3, cache)
-    first, second = collect(dataset), collect(dataset)
+    dataset = TrainingBatches(open_split(evidence.path, "train"), PLAIN, 3, cache)
+    first, second = (collect(dataset.epoch(number)) for number in range(2))
     everything = as_set(evidence.maps["train"], np.array(evidence.labels["train"]))
     assert as_set(*first) == as_set(*second) == everything
     assert not np.array_equal(first[0], second[0])
@@ -47,28 +47,47 @@ def test_every_epoch_has_every_map_once_in_another_order(make_evidence: Any, cac
 def test_equal_seeds_give_equal_epochs(make_evidence: Any, cache: bool) -> None:
     split = open_split(make_evidence().path, "train")
     options = TrainingOptions(flips=True, crops=0.3, batch_size=5)
-    runs = [training_batches(split, options, seed, cache) for seed in (7, 7, 8)]
-    epochs = [[collect(run)[0] for _ in range(3)] for run in runs]
+    runs = [TrainingBatches(split, options, seed, cache) for seed in (7, 7, 8)]
+    epochs = [[collect(run.epoch(number))[0] for number in range(3)] for run in runs]
     np.testing.assert_array_equal(epochs[0], epochs[1])
     assert not np.array_equal(epochs[0], epochs[2])
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_an_epoch_goes_on_at_any_step_as_if_it_had_never_stopped(make_evidence: Any, cache: bool) -> None:
+    split = open_split(make_evidence().path, "train")
+    options = TrainingOptions(flips=True, crops=0.3, batch_size=5)
+    whole = collect(TrainingBatches(split, options, 7, cache).epoch(2))
+    rest = collect(TrainingBatches(split, options, 7, cache).epoch(2, first_step=3))
+    for one, other in zip(whole, rest, strict=True):
+        np.testing.assert_array_equal(one[15:], other)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_an_epoch_of_more_steps_than_maps_begins_again(make_evidence: Any, cache: bool) -> None:
+    split = open_split(make_evidence().path, "train")
+    longer = TrainingBatches(split, PLAIN, 7, cache, steps=7)
+    maps, _ = collect(longer.epoch(1))
+    assert (len(longer), len(maps)) == (7, 35)
+    np.testing.assert_array_equal(maps[24:], maps[:11])
+
+
 def test_streaming_shuffles_within_a_shard_anew_each_epoch(make_evidence: Any) -> None:
     split = open_split(make_evidence(shards=1).path, "train")
-    dataset = training_batches(split, PLAIN, 0, cache=False)
-    orders = {collect(dataset)[0].tobytes() for _ in range(4)}
+    dataset = TrainingBatches(split, PLAIN, 0, cache=False)
+    orders = {collect(dataset.epoch(number))[0].tobytes() for number in range(4)}
     assert len(orders) == 4
 
 
 def test_flips_only_mirror(make_evidence: Any) -> None:
     evidence = make_evidence()
-    dataset = training_batches(open_split(evidence.path, "train"), TrainingOptions(batch_size=5), 0, cache=True)
+    dataset = TrainingBatches(open_split(evidence.path, "train"), TrainingOptions(batch_size=5), 0, cache=True)
     mirrored = {
         view.tobytes(): kind
         for one in evidence.maps["train"]
         for kind, view in enumerate([one, one[::-1], one[:, ::-1], one[::-1, ::-1]])
     }
-    kinds = [mirrored[one.tobytes()] for _ in range(4) for one in collect(dataset)[0]]
+    kinds = [mirrored[one.tobytes()] for number in range(4) for one in collect(dataset.epoch(number))[0]]
     assert set(kinds) == {0, 1, 2, 3}
 
 
@@ -77,7 +96,7 @@ def test_crops_blank_borders_and_touch_nothing_else(make_evidence: Any) -> None:
     options = TrainingOptions(flips=False, crops=0.5, batch_size=5)
     whole = {one[14:18, 14:18].tobytes(): one for one in evidence.maps["train"]}
     blanked = 0
-    for one in collect(training_batches(open_split(evidence.path, "train"), options, 0, cache=True))[0]:
+    for one in collect(TrainingBatches(open_split(evidence.path, "train"), options, 0, cache=True).epoch(0))[0]:
         rows, columns = (np.flatnonzero(one.any(axis=axes)) for axes in ((1, 2), (0, 2)))
         inside = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         assert len(rows) >= 15

@@ -22,6 +22,7 @@ from forgery.training.train import train
 CONFIG = {
     "training": {"epochs": 12, "batch_size": 16, "patience": 12, "objective": "false_alarm:0.1"},
     "tracking": "",
+    "checkpoints": "",
     "seed": 5,
 }
 
@@ -159,7 +160,7 @@ def test_a_killed_training_leaves_nothing_and_can_be_repeated(evidence_set: Any,
         "import sys; from pathlib import Path; from forgery.config import RunConfig; "
         "from forgery.training.train import train; import logging; logging.basicConfig(level=20); "
         f"train(Path({str(evidence_set.path)!r}), Path({str(out)!r}), RunConfig.read({{'tracking': '', "
-        "'training': {'epochs': 500, 'patience': 500}}), None, 'r')"
+        "'checkpoints': '', 'training': {'epochs': 500, 'patience': 500}}), None, 'r')"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
