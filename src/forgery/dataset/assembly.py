@@ -13,7 +13,7 @@ from forgery.config import DataOptions
 from forgery.dataset.intake import Draft, Facts, Intake
 from forgery.dataset.manifest import SPLITS, DatasetInfo, Picture, ShardInfo, Split
 from forgery.dataset.shards import ShardWriter
-from forgery.dataset.split import assign_splits, group_sizes
+from forgery.dataset.split import assign_splits, group_sizes, require_train, split_of_digest
 from forgery.errors import SourceError
 from forgery.histories import SaveList
 from forgery.progress import track
@@ -88,10 +88,28 @@ def _plan(intake: Intake, options: DataOptions, seed: int) -> _Plan:
         if (group := intake.draft(digest).group) is not None:
             first_of_group.setdefault(group, digest)
     plan = _Plan(digests, first_of_group, {})
+    if options.split_by == "digest":
+        require_train(*_fractions(options))
+        return _Plan(digests, first_of_group, _ByDigest(options, seed))
     drafts = ((digest, intake.draft(digest)) for digest in digests)
     sizes = group_sizes((plan.group(digest, draft), draft.label) for digest, draft in drafts)
-    splits = assign_splits(sizes, options.validation_fraction, options.test_fraction, seed)
+    splits = assign_splits(sizes, *_fractions(options), seed)
     return _Plan(digests, first_of_group, splits)
+
+
+def _fractions(options: DataOptions) -> tuple[float, float]:
+    return options.validation_fraction, options.test_fraction
+
+
+class _ByDigest(dict[bytes, Split]):
+    """Splits that need no other group to be known."""
+
+    def __init__(self, options: DataOptions, seed: int) -> None:
+        super().__init__()
+        self._options, self._seed = options, seed
+
+    def __missing__(self, group: bytes) -> Split:
+        return split_of_digest(group, *_fractions(self._options), self._seed)
 
 
 def _write_pictures(

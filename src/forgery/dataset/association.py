@@ -16,8 +16,8 @@ from forgery.metrics import Estimate
 STRONG: Final = 0.3
 _SIGNIFICANT: Final = 0.001
 # Rarer values are counted together: expected counts below 5 make the chi-squared test unreliable (Cochran 1954).
-_RARE: Final = 10
-_SHOWN_VALUES: Final = 6
+RARE: Final = 10
+SHOWN_VALUES: Final = 6
 # The lower end of the interval above which the header is said to tell the label: half would be no skill.
 TELLING: Final = 0.55
 _FOLDS: Final = 5
@@ -58,39 +58,39 @@ class HeaderBaseline:
         return self.roc_auc.low > TELLING
 
 
-def associations(traits: Sequence[Traits], forged: NDArray[np.bool_]) -> list[Association]:
-    """Every trait that takes more than one value, the strongest first.
+@dataclass(frozen=True)
+class TraitCounts:
+    """How often the values of one trait occur.
 
-    Args:
-        traits: One per picture.
-        forged: Whether it is, [n].
+    Attributes:
+        distinct: How many values there are.
+        authentic: Pictures of that class.
+        forged: Pictures of that class.
+        values: Value, authentic, forged, the commonest first: all that are not `RARE`, and the first `SHOWN_VALUES`.
     """
-    found = []
-    for field, title in TITLES.items():
-        values = [str(getattr(each, field)) for each in traits]
-        if len(set(values)) > 1:
-            found.append(_associate(title, values, forged))
-    return sorted(found, key=lambda each: -each.v)
+
+    distinct: int
+    authentic: int
+    forged: int
+    values: tuple[tuple[str, int, int], ...]
 
 
-def _associate(title: str, values: Sequence[str], forged: NDArray[np.bool_]) -> Association:
+def associate(title: str, counts: TraitCounts) -> Association | None:
+    """How a trait goes with the label; None where it takes one value."""
     from scipy.stats import chi2_contingency
 
-    totals = Counter(values)
-    forged_counts = Counter(value for value, is_forged in zip(values, forged, strict=True) if is_forged)
-    common = [value for value, count in totals.most_common() if count >= _RARE]
-    rows = [(totals[value] - forged_counts[value], forged_counts[value]) for value in common]
-    rest = len(values) - sum(map(sum, rows)), int(forged.sum()) - sum(row[1] for row in rows)
-    table = np.array([*rows, (rest[0] - rest[1], rest[1])])
+    if counts.distinct < 2:
+        return None
+    rows = [(authentic, forged) for _, authentic, forged in counts.values if authentic + forged >= RARE]
+    rest = counts.authentic - sum(row[0] for row in rows), counts.forged - sum(row[1] for row in rows)
+    table = np.array([*rows, rest])
     table = table[table.sum(axis=1) > 0]
-    shown = tuple(
-        (value, totals[value] - forged_counts[value], forged_counts[value])
-        for value, _ in totals.most_common(_SHOWN_VALUES)
-    )
+    shown = counts.values[:SHOWN_VALUES]
     if min(table.shape) < 2 or not table.sum(axis=0).all():
         return Association(title, 0.0, 1.0, shown)
     chi2, p, *_ = chi2_contingency(table, correction=False)
-    return Association(title, _cramers_v(float(chi2), len(values), len(table)), float(p), shown)
+    v = _cramers_v(float(chi2), counts.authentic + counts.forged, len(table))
+    return Association(title, v, float(p), shown)
 
 
 def _cramers_v(chi2: float, count: int, rows: int) -> float:

@@ -1,5 +1,6 @@
 """Train, validation and test by source group: seeded, stratified, no group in two splits."""
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -67,10 +68,7 @@ def assign_splits(
     Raises:
         InvalidConfig: The fractions leave nothing for train.
     """
-    if not 0 < validation_fraction + test_fraction < 1:
-        raise InvalidConfig(
-            f"validation_fraction and test_fraction leave nothing to train on: {validation_fraction} + {test_fraction}"
-        )
+    require_train(validation_fraction, test_fraction)
     fractions: dict[Split, float] = {
         "train": 1 - validation_fraction - test_fraction,
         "validation": validation_fraction,
@@ -88,6 +86,29 @@ def assign_splits(
             assigned[group] = filling.best(groups[group])
             filling.add(assigned[group], groups[group])
     return assigned
+
+
+def require_train(validation_fraction: float, test_fraction: float) -> None:
+    """Raise InvalidConfig where the fractions leave nothing for train."""
+    if not 0 < validation_fraction + test_fraction < 1:
+        raise InvalidConfig(
+            f"validation_fraction and test_fraction leave nothing to train on: {validation_fraction} + {test_fraction}"
+        )
+
+
+def split_of_digest(group: bytes, validation_fraction: float, test_fraction: float, seed: int) -> Split:
+    """The split of one group, whatever other groups there are.
+
+    Args:
+        group: Any bytes that stand for it for good.
+        validation_fraction: Chance of validation, in (0, 1).
+        test_fraction: Chance of test, in (0, 1).
+        seed: Another seed gives another split.
+    """
+    drawn = int.from_bytes(hashlib.sha256(f"{seed} {group.hex()}".encode()).digest()[:8]) / 2**64
+    if drawn < test_fraction:
+        return "test"
+    return "validation" if drawn < test_fraction + validation_fraction else "train"
 
 
 def shuffled(names: Sequence[Group], seed: int) -> list[Group]:

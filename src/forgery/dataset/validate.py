@@ -1,22 +1,22 @@
 """Validation: whether a detector can be trained and judged on an image set, and what would fool it."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-
 from forgery.config import DataOptions
 from forgery.cores import available_cores
-from forgery.dataset.association import Association, HeaderBaseline, associations, header_baseline
-from forgery.dataset.duplicates import NEAR_BITS, difference_hash, near_pairs
+from forgery.dataset.association import Association, HeaderBaseline, associate, header_baseline
+from forgery.dataset.duplicates import NEAR_BITS, difference_hash
+from forgery.dataset.looked import Looked, Pairs, Seen
 from forgery.dataset.manifest import SPLITS, ClassLabel, DatasetInfo, Picture, Reject, Split, read_info, read_rejects
 from forgery.dataset.shards import read_encoded, require_intact
-from forgery.dataset.traits import Traits, read_traits
+from forgery.dataset.traits import TITLES, read_traits
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED, decode
 from forgery.progress import track
@@ -24,6 +24,10 @@ from forgery.progress import track
 _LABELS: Final[tuple[ClassLabel, ...]] = ("authentic", "forged")
 # More lost files than this part are worth a look before anybody trusts the rest.
 _MANY_REJECTS: Final = 0.05
+# Of the tree on headers: its AUC is then known to half a percent, and more would only take memory.
+_BASELINE_PICTURES: Final = 20_000
+_SHOWN_PAIRS: Final = 50
+_SHOWN_REJECTS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -33,29 +37,6 @@ class Finding:
     severity: Literal["error", "warning"]
     code: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What validation keeps of a picture."""
-
-    digest: str
-    label: ClassLabel
-    group: str
-    split: Split
-    name: str
-    traits: Traits
-    hash: int
-    pixels: bytes
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two pictures of different groups that look the same; `identical` ones have equal pixels."""
-
-    first: Seen
-    second: Seen
-    identical: bool
 
 
 @dataclass(frozen=True)
@@ -68,8 +49,9 @@ class ValidationReport:
     largest_group: tuple[str, int]
     associations: tuple[Association, ...] = ()
     baseline: HeaderBaseline | None = None
-    pairs: tuple[Pair, ...] = ()
+    pairs: Pairs = field(default_factory=lambda: Pairs(0, 0, ()))
     rejects: tuple[Reject, ...] = field(default=(), repr=False)
+    reasons: Counter[str] = field(default_factory=Counter)
 
     @property
     def errors(self) -> list[Finding]:
@@ -85,8 +67,9 @@ class ValidationReport:
         """A self-contained page for people."""
         from forgery.reports import render
 
-        reasons = Counter(reject.reason for reject in self.rejects)
-        return render("validation.html.j2", report=self, splits=SPLITS, labels=_LABELS, reasons=reasons.most_common())
+        return render(
+            "validation.html.j2", report=self, splits=SPLITS, labels=_LABELS, reasons=self.reasons.most_common()
+        )
 
 
 def validate(image_set: Path, options: DataOptions) -> ValidationReport:
@@ -100,33 +83,60 @@ def validate(image_set: Path, options: DataOptions) -> ValidationReport:
         StorageError: The image set is damaged.
     """
     info = read_info(image_set)
-    seen = _look(image_set, info)
-    rejects = tuple(read_rejects(image_set))
-    forged = np.array([each.label == "forged" for each in seen], dtype=bool)
-    traits = [each.traits for each in seen]
-    both = bool(forged.any() and not forged.all())
-    found = tuple(associations(traits, forged)) if both else ()
-    baseline = header_baseline(traits, forged, [each.group for each in seen]) if both else None
-    pairs = _pairs(seen)
-    findings = (
-        *_class_sizes(info, options.min_class_pictures),
-        *_group_leaks(seen),
-        *_conflicts(seen, rejects),
-        *_header_leaks(found, baseline),
-        *_duplicate_warnings(pairs, rejects),
-        *_many_rejects(info, rejects),
-    )
-    sizes = Counter(each.group for each in seen)
-    groups = {split: len({each.group for each in seen if each.split == split}) for split in SPLITS}
-    largest = max(sizes.items(), key=lambda each: (each[1], each[0]), default=("none", 0))
-    return ValidationReport(info, findings, groups, largest, found, baseline, tuple(pairs), rejects)
+    rejected = _read_rejects(image_set)
+    with contextlib.closing(_look(image_set, info)) as pictures, Looked(pictures) as looked:
+        both = all(looked.classes())
+        found = [associate(title, looked.trait(name)) for name, title in TITLES.items()] if both else []
+        strongest = tuple(sorted((each for each in found if each is not None), key=lambda each: -each.v))
+        baseline = header_baseline(*looked.sample(_BASELINE_PICTURES)) if both else None
+        pairs = looked.near_pairs(_SHOWN_PAIRS)
+        findings = (
+            *_class_sizes(info, options.min_class_pictures),
+            *_group_leaks(looked),
+            *_conflicts(looked, rejected),
+            *_header_leaks(strongest, baseline),
+            *_duplicate_warnings(pairs, rejected.reasons),
+            *_many_rejects(info, rejected.reasons),
+        )
+        return ValidationReport(
+            info,
+            findings,
+            looked.groups(),
+            looked.largest_group(),
+            strongest,
+            baseline,
+            pairs,
+            tuple(rejected.first),
+            rejected.reasons,
+        )
 
 
-def _look(image_set: Path, info: DatasetInfo) -> list[Seen]:
+@dataclass
+class _Rejects:
+    """The first rejects, how many there are of each reason, and names of files that conflict."""
+
+    first: list[Reject] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    conflicts: list[str] = field(default_factory=list)
+
+
+def _read_rejects(image_set: Path) -> _Rejects:
+    found = _Rejects()
+    for reject in read_rejects(image_set):
+        found.reasons[reject.reason] += 1
+        if len(found.first) < _SHOWN_REJECTS:
+            found.first.append(reject)
+        if reject.reason == "conflict" and len(found.conflicts) < 2:
+            found.conflicts.append(reject.name)
+    return found
+
+
+def _look(image_set: Path, info: DatasetInfo) -> Generator[Seen]:
     workers = available_cores()
     with ThreadPoolExecutor(workers) as pool:
         looked = in_order(pool, _see, read_encoded(image_set), 2 * workers)
-        return [seen for _, seen in track(looked, info.pictures, "validating pictures")]
+        for _, seen in track(looked, info.pictures, "validating pictures"):
+            yield seen
 
 
 def _see(read: tuple[Picture, bytes]) -> Seen:
@@ -135,7 +145,6 @@ def _see(read: tuple[Picture, bytes]) -> Seen:
     pixels = decode(encoded, UNLIMITED)
     content = blake2b(pixels.tobytes(), digest_size=16, key=repr(pixels.size).encode())
     return Seen(
-        digest=picture.digest,
         label=picture.label,
         group=picture.group,
         split=picture.split,
@@ -171,27 +180,23 @@ def _class_sizes(info: DatasetInfo, least: int) -> Iterator[Finding]:
                 yield Finding("warning", "split-size", message)
 
 
-def _group_leaks(seen: Sequence[Seen]) -> Iterator[Finding]:
-    splits: dict[str, set[Split]] = defaultdict(set)
-    for each in seen:
-        splits[each.group].add(each.split)
-    if leaks := sorted(group for group, found in splits.items() if len(found) > 1):
-        message = f"{len(leaks)} source groups lie in more than one split, e.g. {leaks[0]}; run ingest again"
+def _group_leaks(looked: Looked) -> Iterator[Finding]:
+    count, first = looked.parted_groups()
+    if count:
+        message = f"{count} source groups lie in more than one split, e.g. {first}; run ingest again"
         yield Finding("error", "group-leak", message)
 
 
-def _conflicts(seen: Sequence[Seen], rejects: Sequence[Reject]) -> Iterator[Finding]:
+def _conflicts(looked: Looked, rejected: _Rejects) -> Iterator[Finding]:
     """The same bytes under both labels are rejects already; the same pixels in other files are found here."""
-    names = [reject.name for reject in rejects if reject.reason == "conflict"]
-    labels: dict[bytes, dict[ClassLabel, str]] = defaultdict(dict)
-    for each in seen:
-        labels[each.pixels].setdefault(each.label, each.name)
-    names += [name for found in labels.values() if len(found) > 1 for name in found.values()]
-    if names:
+    count, first = looked.conflicts()
+    count += rejected.reasons["conflict"]
+    if count:
+        names = [*rejected.conflicts, *first]
         yield Finding(
             "error",
             "label-conflict",
-            f"{len(names)} files show a picture that stands under both labels, e.g. {' and '.join(names[:2])}; "
+            f"{count} files show a picture that stands under both labels, e.g. {' and '.join(names[:2])}; "
             "remove it from one of them",
         )
 
@@ -212,27 +217,21 @@ def _header_leaks(found: Sequence[Association], baseline: HeaderBaseline | None)
         )
 
 
-def _pairs(seen: Sequence[Seen]) -> list[Pair]:
-    """Across groups only: within one, likeness is what the group is for."""
-    found = near_pairs([each.hash for each in seen])
-    pairs = (Pair(seen[a], seen[b], seen[a].pixels == seen[b].pixels) for a, b in found)
-    return [pair for pair in pairs if pair.first.group != pair.second.group]
-
-
-def _duplicate_warnings(pairs: Sequence[Pair], rejects: Sequence[Reject]) -> Iterator[Finding]:
-    if copies := sum(reject.reason == "duplicate" for reject in rejects):
+def _duplicate_warnings(pairs: Pairs, reasons: Counter[str]) -> Iterator[Finding]:
+    if copies := reasons["duplicate"]:
         yield Finding("warning", "duplicate", f"{copies} files have the same bytes as another and were left out")
-    if pairs:
-        parted = sum(pair.first.split != pair.second.split for pair in pairs)
+    if pairs.count:
         yield Finding(
             "warning",
             "near-duplicate",
-            f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of pictures in different groups look the same, {parted} across "
-            f"splits (at most {NEAR_BITS} of 64 hash bits differ); state their group in a manifest",
+            f"{pairs.count} pair{'s' * (pairs.count > 1)} of pictures in different groups look the same, "
+            f"{pairs.parted} across splits (at most {NEAR_BITS} of 64 hash bits differ); state their group in a "
+            "manifest",
         )
 
 
-def _many_rejects(info: DatasetInfo, rejects: Sequence[Reject]) -> Iterator[Finding]:
-    if len(rejects) > _MANY_REJECTS * (info.pictures + len(rejects)):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(r.reason for r in rejects).most_common(4))
-        yield Finding("warning", "rejects", f"{len(rejects)} files were not accepted: {reasons}")
+def _many_rejects(info: DatasetInfo, reasons: Counter[str]) -> Iterator[Finding]:
+    rejects = reasons.total()
+    if rejects > _MANY_REJECTS * (info.pictures + rejects):
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
+        yield Finding("warning", "rejects", f"{rejects} files were not accepted: {counts}")

@@ -276,3 +276,26 @@ def test_a_damaged_image_set_is_told(folder, two_classes, tmp_path: Path) -> Non
     shutil.rmtree(out / "shards")
     with pytest.raises(StorageError, match="missing or damaged"):
         list(read_encoded(out))
+
+
+def test_pictures_added_later_move_none_when_split_by_digest(folder, picture, tmp_path: Path) -> None:
+    files = {f"{label}/{seed:03d}.jpg": picture(seed) for seed in range(60) for label in (("real", "fake")[seed % 2],)}
+    options = DataOptions(split_by="digest")
+    few = dict(list(files.items())[:50])
+    ingest(str(folder(few)), tmp_path / "few", options, 0)
+    ingest(str(folder(files)), tmp_path / "all", options, 0)
+    before = {row.digest: row.split for row in read_pictures(tmp_path / "few")}
+    after = {row.digest: row.split for row in read_pictures(tmp_path / "all")}
+    assert before.items() <= after.items()
+    assert len(after) > len(before)
+
+
+def test_shards_are_full_after_so_many_pictures_and_listed(folder, two_classes, tmp_path: Path) -> None:
+    info = ingest(str(folder(two_classes)), tmp_path / "out", DataOptions(shard_pictures=7), 0)
+    rows = list(read_pictures(tmp_path / "out"))
+    held = {shard.name: [row for row in rows if row.shard == shard.name] for shard in info.shards}
+    assert max(map(len, held.values())) == 7
+    assert sorted(held) == sorted(path.name for path in (tmp_path / "out" / "shards").iterdir())
+    for shard in info.shards:
+        assert (shard.pictures, shard.bytes) == (len(held[shard.name]), sum(row.bytes for row in held[shard.name]))
+        assert {row.split for row in held[shard.name]} == {shard.split}

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forgery.dataset.manifest import SPLITS
-from forgery.dataset.split import GroupSize, assign_splits, sample_groups
+from forgery.dataset.split import GroupSize, assign_splits, sample_groups, split_of_digest
 from forgery.errors import InvalidConfig
 
 sizes = st.builds(GroupSize, st.integers(0, 12), st.integers(0, 12)).filter(lambda size: size.total > 0)
@@ -85,3 +85,12 @@ def test_a_sample_keeps_the_balance_of_the_classes() -> None:
 def test_no_limit_takes_everything() -> None:
     found = {"a": GroupSize(1, 0), "f": GroupSize(0, 1)}
     assert sample_groups(found, 0, 0) == {"a", "f"}
+
+
+def test_a_group_split_by_digest_stays_whatever_comes_after() -> None:
+    groups = [number.to_bytes(4) for number in range(2000)]
+    splits = [split_of_digest(group, 0.2, 0.1, seed=0) for group in groups]
+    assert splits == [split_of_digest(group, 0.2, 0.1, seed=0) for group in groups]
+    shares = {split: splits.count(split) / len(groups) for split in ("train", "validation", "test")}
+    assert shares == pytest.approx({"train": 0.7, "validation": 0.2, "test": 0.1}, abs=0.03)
+    assert splits != [split_of_digest(group, 0.2, 0.1, seed=1) for group in groups]

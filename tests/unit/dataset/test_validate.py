@@ -93,7 +93,7 @@ def test_a_class_saved_by_another_program_is_a_warning(folder, two_classes, tmp_
 def test_a_near_copy_in_another_group_is_a_warning(folder, two_classes, tmp_path: Path) -> None:
     files = two_classes | {"authentic/again.jpg": resaved(two_classes["authentic/03.jpg"], 70)}
     report = validated(folder(files), tmp_path / "out")
-    (pair,) = report.pairs
+    (pair,) = report.pairs.first
     assert {pair.first.name, pair.second.name} == {"authentic/03.jpg", "authentic/again.jpg"}
     assert not pair.identical
     assert codes(report)["near-duplicate"] == "warning"
@@ -106,7 +106,7 @@ def test_near_copies_within_a_group_are_what_groups_are_for(folder, two_classes,
         f"{name},{name.split('/')[0]},{'same' if name in same else name}\n" for name in files
     )
     report = validated(folder(files | {"manifest.csv": table.encode()}), tmp_path / "out")
-    assert report.pairs == ()
+    assert report.pairs.count == 0
 
 
 def test_copies_and_many_rejects_are_warnings(folder, two_classes, tmp_path: Path) -> None:
