@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import Picture, ShardInfo, Split, read_info, read_pictures
+from forgery.dataset.manifest import Picture, ShardInfo, Split, read_info
 from forgery.dataset.shards import MEGABYTE, ShardWriter, read_with_masks, require_intact
 from forgery.evidence_cache import EvidenceCache, KeptMaps, Key
 from forgery.evidence_maps import Work, missing_maps
@@ -151,8 +151,7 @@ def _work(job: _Job) -> Iterator[Work]:
         shards = None if job.shards is None else [shard.name for shard in job.shards if shard.split == split]
         if shards == []:
             continue
-        first, last = _range(job.image_set, split, shards)
-        kept = job.cache.between(first, last)
+        kept = job.cache.between(*_range(job.shards, split))
         for picture, encoded, mask in read_with_masks(job.image_set, (split,), shards):
             require_intact(picture, encoded)
             first_save = None if job.saves is None else drawn_save(picture.digest, picture.label, job.saves)
@@ -160,12 +159,10 @@ def _work(job: _Job) -> Iterator[Work]:
             yield _with_known(work, kept, job.recipe.dense)
 
 
-def _range(image_set: Path, split: Split, shards: Sequence[str] | None) -> tuple[str, str]:
+def _range(shards: Sequence[ShardInfo] | None, split: Split) -> tuple[str, str]:
     """First and last digest of the pictures, which are in order; the whole range where all are read."""
-    if shards is None:
-        return "0", "g"
-    digests = [picture.digest for picture in read_pictures(image_set, (split,), shards)]
-    return min(digests, default="0"), max(digests, default="0")
+    mine = [shard for shard in shards or () if shard.split == split]
+    return (mine[0].first, mine[-1].last) if mine else ("0", "g")
 
 
 def _with_known(work: Work, kept: KeptMaps, dense: bool) -> Work:

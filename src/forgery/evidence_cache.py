@@ -89,7 +89,7 @@ class EvidenceCache:
         if self._place is None:
             return
         try:
-            with self._place.open(name) as file, tarfile.open(fileobj=file, mode="r|") as tar:
+            with self._place.open(name) as file, tarfile.open(fileobj=file, mode="r:") as tar:
                 for info in tar:
                     content = tar.extractfile(info)
                     png = content.read() if content else b""

@@ -23,6 +23,8 @@ from forgery.variants import ORIGINAL, Variant
 
 # Few enough that no core waits long for the last ones, enough to make the way to a worker cheap.
 _CHUNK_PICTURES: Final = 8
+# Where most maps are known, so many pictures go by without a word to a worker.
+_CHUNK_KNOWN: Final = 64
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Work:
     def names(self) -> list[str]:
         """Variants in the order of maps."""
         return [ORIGINAL, *(copy.name for copy in self.variants)]
+
+    @property
+    def missing(self) -> bool:
+        """Whether a map is to be computed."""
+        return len(self.known) <= len(self.variants)
 
     def key(self, variant: str, dense: bool) -> str:
         """All that a map depends on besides the picture, the recipe and the code."""
@@ -70,12 +77,25 @@ def missing_maps(works: Iterator[Work], recipe: Recipe, workers: int) -> Iterato
         return
     # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
     method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
-    chunks, again = itertools.tee(iter(lambda: list(itertools.islice(works, _CHUNK_PICTURES)), []))
-    sent = ([replace(work, known=dict.fromkeys(work.known, b"")) for work in chunk] for chunk in again)
+    chunks, again = itertools.tee(_chunks(works))
+    sent = ([replace(work, known=dict.fromkeys(work.known, b"")) for work in chunk if work.missing] for chunk in again)
     with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
         computed = in_order(pool, partial(_maps_of_chunk, recipe.name), sent, most=3 * workers)
-        for chunk, (_, maps) in zip(chunks, computed, strict=True):
-            yield from zip(chunk, maps, strict=True)
+        for chunk, (_, found) in zip(chunks, computed, strict=True):
+            maps = iter(found)
+            for work in chunk:
+                yield work, next(maps) if work.missing else {}
+
+
+def _chunks(works: Iterator[Work]) -> Iterator[list[Work]]:
+    chunk: list[Work] = []
+    for work in works:
+        chunk.append(work)
+        if sum(each.missing for each in chunk) == _CHUNK_PICTURES or len(chunk) == _CHUNK_KNOWN:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def _maps_of_chunk(recipe_name: str, chunk: list[Work]) -> list[dict[str, bytes]]:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +58,10 @@ def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOpti
     plan = _plan(intake, options, seed)
     counts = {split: {"authentic": 0, "forged": 0} for split in SPLITS}
     content = hashlib.sha256()
-    shards: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    shards: dict[str, ShardInfo] = {}
     for digest, picture, mask_digest in _write_pictures(folder, intake, plan, options):
         counts[picture.split][picture.label] += 1
-        shards[SPLITS.index(picture.split), picture.shard].update(pictures=1, bytes=picture.bytes)
+        shards[picture.shard] = _with_picture(shards.get(picture.shard), picture)
         group = plan.group(digest, intake.draft(digest)).hex()
         content.update(f"{picture.digest} {picture.label} {group} {mask_digest or '-'}\n".encode())
     info = DatasetInfo(
@@ -71,11 +71,23 @@ def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOpti
         pictures=len(plan.digests),
         rejects=len(intake.rejects),
         counts=counts,
-        shards=[ShardInfo(name=name, split=SPLITS[at], **held) for (at, name), held in sorted(shards.items())],
+        shards=sorted(shards.values(), key=lambda shard: (SPLITS.index(shard.split), shard.name)),
     )
     _write_rejects(folder, intake)
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
     return info
+
+
+def _with_picture(shard: ShardInfo | None, picture: Picture) -> ShardInfo:
+    first, pictures, size = (shard.first, shard.pictures, shard.bytes) if shard else (picture.digest, 0, 0)
+    return ShardInfo(
+        name=picture.shard,
+        split=picture.split,
+        pictures=pictures + 1,
+        bytes=size + picture.bytes,
+        first=first,
+        last=picture.digest,
+    )
 
 
 def _plan(intake: Intake, options: DataOptions, seed: int) -> _Plan:

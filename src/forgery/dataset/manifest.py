@@ -58,7 +58,10 @@ class Reject(BaseModel):
 
 
 class ShardInfo(BaseModel):
-    """One shard of an image set: its file name, whose pictures it holds, how many, and their bytes without masks."""
+    """One shard of an image set: its file name, whose pictures it holds, how many, and their bytes without masks.
+
+    `first` and `last` are the digests it begins and ends with.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,6 +69,8 @@ class ShardInfo(BaseModel):
     split: Split
     pictures: int
     bytes: int
+    first: str
+    last: str
 
 
 class DatasetInfo(BaseModel):
