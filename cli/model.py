@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from forgery.exports import Receipt
 
 app = typer.Typer(help="Look at model bundles.", no_args_is_help=True)
-_FORMATS = "saved_model, litert, onnx, triton, openvino or huggingface."
+_FORMATS = "saved_model, litert, onnx, triton, openvino, huggingface or space."
 Where = Annotated[
     str | None,
     typer.Argument(help="Folder or URI of a bundle; default: the one in service.", show_default=False),
@@ -68,9 +68,10 @@ def export(
 
     Example: forgery model export --to onnx --out exported
     """
+    from cli import space
     from cli.bundles import open_named
     from cli.quiet import load_tensorflow
-    from forgery.exports import export_bundle
+    from forgery.exports import FORMATS, export_bundle
     from forgery.exports.push import own_token, repository_kind
     from forgery.exports.push import push as send
 
@@ -78,7 +79,7 @@ def export(
     kind, token = (repository_kind(to), own_token()) if push else ("", "")
     opened = open_named(bundle)
     load_tensorflow()
-    receipt = export_bundle(opened, to, out, name)
+    receipt = export_bundle(opened, to, out, name, {**FORMATS, "space": space.write})
     _tell(receipt, out)
     if push:
         typer.echo(f"sent: {send(out, push, kind, token, public)}")

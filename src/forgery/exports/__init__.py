@@ -7,7 +7,7 @@ format's own runtime gives the bundle's answers with these very files.
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -64,14 +64,17 @@ class Receipt(BaseModel):
     proof: Proof
 
 
-def export_bundle(bundle: Bundle, to: str, out: Path, name: str = "forgery") -> Receipt:
+def export_bundle(
+    bundle: Bundle, to: str, out: Path, name: str = "forgery", formats: Mapping[str, Export] = FORMATS
+) -> Receipt:
     """Write a bundle into `out` in another format, and prove that it answers alike.
 
     Args:
         bundle: Sealed and verified.
-        to: One of `FORMATS`.
+        to: One of `formats`.
         out: A new or empty folder, or one that holds an earlier export, whose place is then taken.
         name: What servers and hubs call the model.
+        formats: Those of this package, or more.
 
     Raises:
         InvalidConfig: The format is unknown, or what makes it is not installed.
@@ -79,13 +82,13 @@ def export_bundle(bundle: Bundle, to: str, out: Path, name: str = "forgery") -> 
         ExportFailed: The model cannot be converted, or answers otherwise; `out` is as it was.
         StorageError: `out` holds something else or cannot be written.
     """
-    if to not in FORMATS:
-        raise InvalidConfig(f"format {to!r} is unknown; known: {', '.join(FORMATS)}")
+    if to not in formats:
+        raise InvalidConfig(f"format {to!r} is unknown; known: {', '.join(formats)}")
     if not _NAME.fullmatch(name):
         raise InvalidConfig(f"name {name!r} is not accepted: letters, digits, _ and -, a letter or digit first")
     needs = 2 * sum(path.stat().st_size for path in bundle.path.rglob("*") if path.is_file())
     with whole_folder(out, RECEIPT_FILE, needs) as folder:
-        proof = FORMATS[to](bundle, folder, name)
+        proof = formats[to](bundle, folder, name)
         receipt = Receipt(
             format=to,
             bundle=bundle.digest,

@@ -1,7 +1,7 @@
 """The code that a published model cannot do without: what turns a file's bytes into evidence, and runs the network."""
 
 import shutil
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import forgery
@@ -46,6 +46,24 @@ def copy_package(source: Path, target: Path) -> None:
 def pinned(*distributions: str) -> str:
     """Lines of a requirements.txt: the versions that are installed here, with which the export is proven."""
     return "".join(f"{name}=={version(name)}\n" for name in distributions)
+
+
+def pinned_deeply(*distributions: str) -> str:
+    """The same for all that they need in turn, so that what is installed elsewhere is what was proven here."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    found: set[str] = set()
+    waiting = [Requirement(name) for name in distributions]
+    while waiting:
+        wanted = waiting.pop()
+        for extra in ("", *wanted.extras):
+            key = f"{canonicalize_name(wanted.name)}[{extra}]"
+            if key not in found:
+                found.add(key)
+                needs = map(Requirement, requires(wanted.name) or ())
+                waiting += [each for each in needs if not each.marker or each.marker.evaluate({"extra": extra})]
+    return pinned(*sorted({key.partition("[")[0] for key in found}))
 
 
 def engine_of(bundle: Bundle) -> tuple[str, str]:
