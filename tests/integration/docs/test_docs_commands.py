@@ -1,8 +1,10 @@
 """The tutorial and the how-to guides: what can run here is run as it stands, the rest is parsed."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from docs_commands import DOCS, blocks, files, script
 from cli.__main__ import app
 from cli.home import Home
 from forgery.config import RunConfig
+from forgery.exports import FORMATS
 from forgery.rollout.port import Revision
 from forgery.rollout.service import open_service
 from forgery.stores import publish
@@ -111,6 +114,30 @@ def test_a_rollback_at_night(tmp_path: Path, make_bundle: Callable[..., Any]) ->
         make_bundle(bias=4.0).digest,
         make_bundle(bias=-4.0).digest,
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_S + 20)
+def test_the_model_in_service_goes_elsewhere(tmp_path: Path, make_bundle: Callable[..., Any]) -> None:
+    home = Home(tmp_path / "home")
+    bundle = make_bundle(bias=2.0)
+    service = open_service(home.places()["service"])
+    service.swap(service.read(), publish(bundle, home.places()["bundles"]))
+    shutil.copyfile(bundle.path / "golden" / "picture.jpg", tmp_path / "photo.jpg")
+    output = run(script("how-to/export.md"), tmp_path, FORGERY_HOME=str(home.path))
+    expected = json.loads((bundle.path / "golden" / "golden.json").read_text())["probability_forged"]
+    found = float(re.findall(r"^(\S+) threshold", output, re.MULTILINE)[0])
+    scored = json.loads(re.findall(r'^{"file".*}$', output, re.MULTILINE)[0])
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert scored["probability_forged"] == pytest.approx(expected, abs=1e-5)
+    receipts = [json.loads(path.read_text()) for path in (tmp_path / "exported").glob("*/export.json")]
+    assert {each["format"] for each in receipts} == set(FORMATS) - {"saved_model"} | {"space"}
+    assert {each["bundle"] for each in receipts} == {bundle.digest}
+
+
+def test_the_page_on_exports_tells_of_every_format() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "how-to" / "export.md").read_text(), re.MULTILINE))
+    assert told == {*FORMATS, "space"}
 
 
 @pytest.mark.slow
