@@ -12,6 +12,7 @@ def evaluate(
     champion: dsl.Input[dsl.Model],
     seed: int,
     rule: dict,
+    cache: str,
     tracking: str,
     bundle: dsl.Output[dsl.Model],
     comparison: dsl.Output[dsl.Artifact],
@@ -27,6 +28,7 @@ def evaluate(
         champion: The model in service.
         seed: Seeds the bootstrap.
         rule: The gate's rule (PromotionRule); its views, sample sizes, confidence and draws are used.
+        cache: Where answers are kept, so that an evaluation that is killed goes on; empty for none.
         tracking: MLflow tracking URI; empty for none.
         bundle: The challenger with its metrics and model card, immutable from here on.
         comparison: Scores of both models, picture by picture.
@@ -43,7 +45,8 @@ def evaluate(
 
     with step("evaluate"):
         paths = (Path(item.path) for item in (image_set, draft, champion, bundle, comparison, report))
-        measured = measure(*paths, config=RunConfig.read({"seed": seed, "rule": rule, "tracking": tracking}))
+        chosen = {"seed": seed, "rule": rule, "cache": cache, "tracking": tracking}
+        measured = measure(*paths, config=RunConfig.read(chosen))
         bundle.metadata["model_version"] = measured.model_version
         metrics.metadata.update(measured.scalars)
         classification.log_confusion_matrix(*measured.confusion)

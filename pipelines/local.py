@@ -130,15 +130,17 @@ class _Listener(io.TextIOBase):
     def _take(self, line: str) -> None:
         self._log.write(line + "\n")
         self._log.flush()
-        if match := _STARTED.search(line):
+        # Tasks of a loop run side by side, and what they print may share a line.
+        started, finished = list(_STARTED.finditer(line)), list(_FINISHED.finditer(line))
+        for match in started:
             self._task = match["task"]
             self._begun[self._task].append(time.monotonic())
             self._watch(Event("started", self._task))
-        elif match := _FINISHED.search(line):
+        for match in finished:
             begun = self._begun[match["task"]]
             seconds = time.monotonic() - begun.popleft() if begun else 0.0
             self._watch(Event("finished", match["task"], match["status"], seconds))
-        elif message := _step_message(line):
+        if not started and not finished and (message := _step_message(line)):
             self._watch(Event("message", self._task, message))
 
 

@@ -68,9 +68,10 @@ def training(
         champion=champion.outputs["champion"],
         seed=seed,
         rule=rule,
+        cache=cache,
         tracking=tracking,
     )
-    in_pod(measured, "Evaluate both", cpu="2", memory="4Gi", timeout_s=4 * 3600)
+    with_bucket(in_pod(measured, "Evaluate both", cpu="2", memory="4Gi", timeout_s=4 * 3600))
 
     gate = decide(comparison=measured.outputs["comparison"], rule=rule)
     in_pod(gate, "Decide", cpu="250m", memory="512Mi", timeout_s=900)

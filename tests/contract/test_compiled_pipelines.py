@@ -151,6 +151,7 @@ def test_keys_come_from_secrets_and_only_where_the_bucket_is_used():
         "exec-compute-ela",
         "exec-find-champion",
         "exec-train",
+        "exec-evaluate",
         "exec-deploy",
     }
 

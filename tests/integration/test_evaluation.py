@@ -2,6 +2,9 @@ import io
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +21,7 @@ from forgery.dataset.manifest import DatasetInfo, Picture, Split
 from forgery.dataset.shards import ShardWriter, read_encoded
 from forgery.engine import Engine
 from forgery.errors import DataRejected, SourceError
+from forgery.evaluation import answers
 from forgery.evaluation.answers import Plan, ask
 from forgery.evaluation.evaluate import evaluate
 from forgery.evaluation.examples import collect_examples
@@ -300,6 +304,27 @@ def test_evaluating_the_same_draft_again_gives_the_same_bundle(
     (out / "left over").write_text("from a step that was killed")
     again = evaluate(image_set, draft, champion, out, CONFIG)
     assert again.challenger.model_version == comparison.challenger.model_version
+
+
+def test_a_killed_evaluation_goes_on_and_comes_to_the_same_bundle(
+    image_set: Path, draft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CONFIG.model_copy(update={"cache": f"file://{tmp_path}/cache"})
+    script = Path(__file__).with_name("evaluate_and_die.py")
+    arguments = [str(image_set), str(draft), str(tmp_path / "bundle"), config.model_dump_json(), "2"]
+    done = subprocess.run([sys.executable, str(script), *arguments], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    assert not (tmp_path / "bundle").exists()
+
+    asked = []
+    ask_block = answers._ask_block
+    monkeypatch.setattr(answers, "_BLOCK", 5)
+    monkeypatch.setattr(answers, "_ask_block", lambda *given: asked.append(1) or ask_block(*given))
+    again = evaluate(image_set, draft, None, tmp_path / "bundle", config)
+    assert len(asked) == 3  # of five: two were kept
+    undisturbed = evaluate(image_set, draft, None, tmp_path / "other", CONFIG.model_copy(update={"cache": ""}))
+    assert len(asked) == 8
+    assert again.challenger.model_version == undisturbed.challenger.model_version
 
 
 def test_the_first_model_is_measured_without_a_champion(image_set: Path, draft: Path, tmp_path: Path) -> None:

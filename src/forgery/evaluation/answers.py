@@ -1,13 +1,13 @@
 """What models answer to the test pictures as they are, in views, cropped and damaged: one pass over the files."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from forgery.dataset.shards import read_with_masks
 from forgery.engine import ACTIVATION_MAP, PROBABILITY, Engine
 from forgery.errors import DataRejected, PictureRejected
 from forgery.evaluation.controls import control_crop
+from forgery.evaluation.kept import KeptAnswers
 from forgery.evaluation.maps import centre_box, measure_map, plain_ela, read_mask
 from forgery.evaluation.robustness import DAMAGES
 from forgery.histories import Save
@@ -33,6 +34,8 @@ Kind = Literal["view", "control", "damage"]
 Condition = tuple[Kind, str]
 
 _BATCH = 32
+# Pictures whose answers are kept together: what a killed evaluation loses at most.
+_BLOCK = 256
 # Streams of random numbers: where a control crop lies, and noise.
 _CROP, _NOISE = 1, 2
 
@@ -53,6 +56,14 @@ class Plan:
     damaged: Collection[int]
     saves: Sequence[Save] = ()
 
+    def of(self, digest: str, position: Mapping[str, int]) -> tuple[object, ...]:
+        """All that is asked of one picture."""
+        at = position[digest]
+        views = [view for view, wanted in self.views.items() if at in wanted]
+        # Authentic pictures alone get it, but which are is not in a digest.
+        first = self.saves[_number(digest) % len(self.saves)] if self.saves else None
+        return digest, views, at in self.sampled, at in self.damaged, first
+
 
 @dataclass
 class Answers:
@@ -66,6 +77,21 @@ class Answers:
     probabilities: dict[Condition, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
     maps: dict[tuple[str, str], dict[int, dict[str, float]]] = field(default_factory=lambda: defaultdict(dict))
 
+    def kept(self, digests: Sequence[str]) -> list[Any]:
+        """As JSON, with digests for positions."""
+        return [
+            [[*key, [[digests[at], value] for at, value in found.items()]] for key, found in columns.items()]
+            for columns in (self.probabilities, self.maps)
+        ]
+
+    def add(self, kept: list[Any], position: Mapping[str, int]) -> None:
+        """Take what `kept` gave."""
+        probabilities, maps = kept
+        for kind, name, found in probabilities:
+            self.probabilities[kind, name].update((position[digest], value) for digest, value in found)
+        for view, method, found in maps:
+            self.maps[view, method].update((position[digest], value) for digest, value in found)
+
 
 @dataclass(frozen=True)
 class _Asked:
@@ -78,27 +104,53 @@ class _Asked:
     others: Mapping[str, dict[str, float]] = field(default_factory=dict)
 
 
-def ask(image_set: Path, digests: Sequence[str], plan: Plan, engines: Sequence[Engine]) -> list[Answers]:
+def ask(
+    image_set: Path, digests: Sequence[str], plan: Plan, engines: Sequence[Engine], kept: KeptAnswers | None = None
+) -> list[Answers]:
     """Answers of each engine, each with its own recipe; what models with one recipe share is computed once.
 
     Args:
         image_set: Its test split is read.
-        digests: Of the test pictures, in order of position.
+        digests: Of the test pictures, in order of position, which is that of the shards.
         plan: What is asked.
         engines: The models, loaded.
+        kept: Where answers are looked for and kept, made for the same models; None keeps none.
 
     Raises:
         DataRejected: A picture cannot be read any more.
     """
     position = {digest: index for index, digest in enumerate(digests)}
     answers = [Answers() for _ in engines]
+    kept = kept or KeptAnswers("", ())
     for recipe in dict.fromkeys(engine.recipe for engine in engines):
-        using = [(engine, mine) for engine, mine in zip(engines, answers, strict=True) if engine.recipe == recipe]
-        questions = chain.from_iterable(_questions(image_set, position, plan, recipe))
-        while batch := list(islice(questions, _BATCH)):
-            maps = np.stack([each.evidence for each in batch])
-            for engine, mine in using:
-                _note(batch, engine, maps, mine)
+        using = [number for number, engine in enumerate(engines) if engine.recipe == recipe]
+        files = track(read_with_masks(image_set, ("test",)), len(position), f"scoring on {recipe.name}")
+        for block in (digests[start : start + _BLOCK] for start in range(0, len(digests), _BLOCK)):
+            name = kept.name([recipe.name, using, [plan.of(digest, position) for digest in block]])
+            found, pictures = kept.read(name), islice(files, len(block))
+            if found is None:
+                asked = _ask_block(pictures, position, plan, [engines[at] for at in using])
+                found = [each.kept(digests) for each in asked]
+                kept.write(name, found)
+            deque(pictures, maxlen=0)  # pass by those that were not asked about
+            for at, each in zip(using, found, strict=True):
+                answers[at].add(each, position)
+    return answers
+
+
+def _ask_block(
+    pictures: Iterable[tuple[Picture, bytes, bytes | None]],
+    position: Mapping[str, int],
+    plan: Plan,
+    engines: Sequence[Engine],
+) -> list[Answers]:
+    """Answers of engines of one recipe to some pictures."""
+    answers = [Answers() for _ in engines]
+    questions = chain.from_iterable(_questions(pictures, position, plan, engines[0].recipe))
+    while batch := list(islice(questions, _BATCH)):
+        maps = np.stack([each.evidence for each in batch])
+        for engine, mine in zip(engines, answers, strict=True):
+            _note(batch, engine, maps, mine)
     return answers
 
 
@@ -113,15 +165,16 @@ def _note(batch: Sequence[_Asked], engine: Engine, maps: Evidence, answers: Answ
                 answers.maps[view, method][asked.position] = figures
 
 
-def _questions(image_set: Path, position: Mapping[str, int], plan: Plan, recipe: Recipe) -> Iterator[list[_Asked]]:
+def _questions(
+    pictures: Iterable[tuple[Picture, bytes, bytes | None]], position: Mapping[str, int], plan: Plan, recipe: Recipe
+) -> Iterator[list[_Asked]]:
     cores = available_cores()
     with ThreadPoolExecutor(cores) as pool:  # codecs let go of the interpreter lock
 
         def compute(file: tuple[Picture, bytes, bytes | None]) -> list[_Asked]:
             return list(_of_subject(_subject(*file, position, recipe), plan))
 
-        found = in_order(pool, compute, read_with_masks(image_set, ("test",)), most=3 * cores)
-        yield from (asked for _, asked in track(found, len(position), f"scoring on {recipe.name}"))
+        yield from (asked for _, asked in in_order(pool, compute, pictures, most=3 * cores))
 
 
 @dataclass(frozen=True)
@@ -141,7 +194,11 @@ class _Subject:
     @property
     def number(self) -> int:
         """Of 64 bits, from the digest."""
-        return int.from_bytes(hashlib.sha256(self.row.digest.encode()).digest()[:8])
+        return _number(self.row.digest)
+
+
+def _number(digest: str) -> int:
+    return int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8])
 
 
 def _subject(row: Picture, encoded: bytes, mask: bytes | None, position: Mapping[str, int], recipe: Recipe) -> _Subject:

@@ -20,6 +20,7 @@ from forgery.evaluation.baselines import baselines
 from forgery.evaluation.card import model_card
 from forgery.evaluation.cost import count_parameters, measure_latency, size_bytes
 from forgery.evaluation.figures import headline, sealed_metrics
+from forgery.evaluation.kept import KeptAnswers, model_name
 from forgery.evaluation.parity import lite_engines, lite_findings
 from forgery.evaluation.scorer import Scorer
 from forgery.evaluation.scores import BaselineScores, Comparison, ModelScores, TestPictures
@@ -47,7 +48,7 @@ def evaluate(image_set: Path, draft: Path, champion: Bundle | None, out: Path, c
         champion: The model in service, or None.
         out: Becomes the sealed bundle, whole or not at all; replaced if it exists.
         config: `rule` gives the views that are judged, on how many pictures all else is measured, draws and confidence
-            of the intervals; `seed` seeds the bootstrap.
+            of the intervals; `seed` seeds the bootstrap; `cache` is where answers are kept until they are all there.
 
     Raises:
         DataRejected: The test split lacks a class, or a picture cannot be read any more.
@@ -59,7 +60,11 @@ def evaluate(image_set: Path, draft: Path, champion: Bundle | None, out: Path, c
     engines = [Engine(model) for model in models]
     latencies = measure_latency(engines, _some_encoded(image_set))
     plan, lite = _plan(image_set, pictures, masked, config.rule), lite_engines(challenger)
-    answers = ask(image_set, pictures.digests, plan, [*engines, *lite])
+    asked = [*engines, *lite]
+    of = [*models, *models[: len(lite)]]
+    names = [model_name(model, engine.kind) for model, engine in zip(of, asked, strict=True)]
+    kept = KeptAnswers(config.cache, names)
+    answers = ask(image_set, pictures.digests, plan, asked, kept)
     scored = [
         _scores(pictures, model, found, latency_ms, config)
         for model, found, latency_ms in zip(models, answers[: len(models)], latencies, strict=True)
