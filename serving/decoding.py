@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from forgery.recipes import Recipe
+from serving.allocator import give_back_memory
 from serving.budget import Budget
 from serving.limits import ServingLimits
 from serving.refusal import Reason, Refusal
@@ -17,7 +18,8 @@ I = TypeVar("I")  # noqa: E741  # an item
 
 # Most memory that a picture takes while it is open, measured on 12 megapixels: the picture, its copy and their
 # difference; or, for evidence in cells, several maps of floating-point numbers.
-BYTES_PER_PIXEL, _BYTES_PER_PIXEL_DENSE = 16, 64
+BYTES_PER_PIXEL, _BYTES_PER_PIXEL_DENSE = 16, 32
+_LARGE_BYTES = 64_000_000
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # Of the container's memory, for one picture; the rest is the server, its queue and what is open beside it.
 _PART_FOR_ONE = 0.5
@@ -41,7 +43,11 @@ class Decoders:
 
         async def run(item: I, need_bytes: int) -> T:
             async with self._memory.take(need_bytes):
-                return await self._threads.run(function, item)
+                try:
+                    return await self._threads.run(function, item)
+                finally:
+                    if need_bytes > _LARGE_BYTES:
+                        await self._threads.run(give_back_memory)
 
         tasks = [asyncio.ensure_future(run(item, need)) for item, need in zip(items, needs_bytes, strict=True)]
         try:

@@ -93,21 +93,27 @@ class BlocksRecipe(Recipe):
         """Maps of all channels, uint8 [cells, cells, channels]."""
         ycc = _extended(np.asarray(picture.convert("YCbCr")))
         luma = np.ascontiguousarray(ycc[:, :, 0])
-        channels = [_standardised(np.log(self._pooled(level) + _FLOOR)) for level in _levels(ycc, luma)]
-        channels += [_standardised(self._pooled(part)) for part in quantisation_parts(luma)]
+        # Pooled by `map`, which holds none of the large arrays while the next is made.
+        levels, parts = map(self._pooled, _levels(ycc, luma)), map(self._pooled, quantisation_parts(luma))
+        channels = [_standardised(np.log(level + _FLOOR)) for level in levels]
+        channels += [_standardised(part) for part in parts]
         channels.append(self._pooled(luma))
         if self.matches:
-            found = self_matches(np.asarray(picture.convert("YCbCr").getchannel(0)))
+            found = self_matches(luma[: picture.height, : picture.width])
             channels += [255 * self._pooled(found.agreement), 255 * self._pooled(found.support)]
         return np.stack(channels, axis=2).clip(0, 255).round().astype(np.uint8)
 
-    def _pooled(self, values: NDArray[np.uint8] | Floats) -> Floats:
+    def _pooled(self, values: NDArray[np.uint8] | NDArray[np.uint16] | Floats) -> Floats:
         """Means over the cells, exact also where cells end within pixels."""
         size = self.cells, self.cells
-        return np.asarray(cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+        return np.asarray(
+            cv2.resize(values.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA), np.float32
+        )
 
 
-def _levels(ycc: NDArray[np.uint8], luma: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8] | Floats]:
+def _levels(
+    ycc: NDArray[np.uint8], luma: NDArray[np.uint8]
+) -> Iterator[NDArray[np.uint8] | NDArray[np.uint16] | Floats]:
     yield from error_levels(ycc, luma)
     yield from quantisation_levels(luma)
     yield from grain_levels(ycc, luma)

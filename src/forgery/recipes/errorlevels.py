@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 _QUALITIES = (65, 75, 82, 88, 92, 96)
 # Error levels of the same picture on a grid moved by half a JPEG block: what is left of their content without the
@@ -23,7 +22,7 @@ _MOVED_BY_PX = 4
 _CHROMA_QUALITIES = (75, 90)
 
 
-def error_levels(ycc: Pixels, luma: Pixels) -> Iterator[Pixels | Floats]:
+def error_levels(ycc: Pixels, luma: Pixels) -> Iterator[Pixels | NDArray[np.uint16]]:
     """Maps of the picture's size: luma at six qualities, at three on a moved grid, chroma at two.
 
     Args:
@@ -34,9 +33,8 @@ def error_levels(ycc: Pixels, luma: Pixels) -> Iterator[Pixels | Floats]:
         yield _luma_error(luma, quality)
     for quality in _MOVED_QUALITIES:
         yield _moved_error(luma, quality)
-    picture = Image.fromarray(ycc, "YCbCr")
     for quality in _CHROMA_QUALITIES:
-        yield _chroma_error(picture, quality)
+        yield _chroma_error(ycc, quality)
 
 
 def _saved(picture: Image.Image, quality: int) -> Image.Image:
@@ -59,6 +57,6 @@ def _moved_error(luma: Pixels, quality: int) -> Pixels:
     return np.pad(error, ((_MOVED_BY_PX, 0), (_MOVED_BY_PX, 0)), mode="edge")
 
 
-def _chroma_error(ycc: Image.Image, quality: int) -> Floats:
-    difference = cv2.absdiff(np.asarray(ycc), np.asarray(_saved(ycc, quality)))
-    return np.asarray(difference[:, :, 1] + difference[:, :, 2].astype(np.float32), np.float32)
+def _chroma_error(ycc: Pixels, quality: int) -> NDArray[np.uint16]:
+    difference = cv2.absdiff(ycc, np.asarray(_saved(Image.fromarray(ycc, "YCbCr"), quality)))
+    return np.add(difference[:, :, 1], difference[:, :, 2], dtype=np.uint16)

@@ -22,31 +22,42 @@ def grain_levels(ycc: Pixels, luma: Pixels) -> Iterator[Pixels | Floats]:
         ycc: uint8 [h, w, 3], at least 8 pixels a side.
         luma: Its first channel.
     """
+    # Of a large picture these arrays are what memory goes into: no more than two of them are held at a time.
     values = luma.astype(np.float32)
-    yield np.abs(values - _blurred(values, 1.0))
-    diagonal = _diagonal(values)
+    yield _from_blurred(values, 1.0)
+    diagonal, half = _diagonal(values), _halved(values)
+    del values
     yield diagonal
     yield np.sqrt(diagonal)
-    half = _halved(values)
+    del diagonal
     yield np.sqrt(_diagonal(half))
     yield np.sqrt(_diagonal(_halved(half)))
     yield np.asarray(cv2.absdiff(luma, cv2.medianBlur(luma, 3)), np.uint8)
     for channel in (1, 2):
         chroma = ycc[:, :, channel].astype(np.float32)
-        smooth = _blurred(chroma, 1.0)
-        yield np.abs(chroma - smooth)
-        yield np.abs(smooth - _blurred(smooth, 3.0))
-    yield np.abs(values[:, 2:] - values[:, :-2])
-    yield np.abs(values[2:] - values[:-2])
+        yield _from_blurred(chroma, 1.0)
+        yield _from_blurred(_blurred(chroma, 1.0), 3.0)
+    yield np.asarray(cv2.absdiff(luma[:, 2:], luma[:, :-2]), np.uint8)
+    yield np.asarray(cv2.absdiff(luma[2:], luma[:-2]), np.uint8)
 
 
 def _blurred(values: Floats, sigma_px: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px), np.float32)
 
 
+def _from_blurred(values: Floats, sigma_px: float) -> Floats:
+    """How far they are from their blurred copy, which the difference takes the place of."""
+    blurred = _blurred(values, sigma_px)
+    return np.asarray(cv2.absdiff(values, blurred, blurred), np.float32)
+
+
 def _diagonal(values: Floats) -> Floats:
     """Absolute differences of differences, across and down."""
-    return np.asarray(np.abs(values[:-1, :-1] - values[1:, :-1] - values[:-1, 1:] + values[1:, 1:]), np.float32)
+    differences = values[:-1, :-1] - values[1:, :-1]
+    differences -= values[:-1, 1:]
+    differences += values[1:, 1:]
+    np.abs(differences, out=differences)
+    return np.asarray(differences, np.float32)
 
 
 def _halved(values: Floats) -> Floats:

@@ -5,7 +5,7 @@ frequency and without the clipping of pixels. The picture itself tells which ste
 blocks lie near multiples of a step, a block that does not came from elsewhere, or with another grid.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import cv2
@@ -31,15 +31,16 @@ _TABLE_50: Final = np.array(
     np.float32,
 )
 _ORDER: Final = np.add.outer(np.arange(_SIDE), np.arange(_SIDE)).ravel()
-_LOW, _MIDDLE, _HIGH = (_ORDER >= 1) & (_ORDER <= 3), (_ORDER >= 4) & (_ORDER <= 6), _ORDER >= 7
-_BANDS: Final = (_LOW, _MIDDLE, _HIGH)
-# Quality to bands. High frequencies are zero in all but the finest saves.
-_REQUANTISED: Final[Mapping[int, tuple[NDArray[np.bool_], ...]]] = {
-    quality: _BANDS if quality in (75, 84, 90, 94) else (_LOW, _MIDDLE)
-    for quality in (50, 60, 70, 75, 78, 80, 84, 87, 90, 94)
+# Low, middle and high frequencies.
+_BANDS: Final = np.stack([(_ORDER >= 1) & (_ORDER <= 3), (_ORDER >= 4) & (_ORDER <= 6), _ORDER >= 7], axis=1)
+_SHARES: Final = (_BANDS / _BANDS.sum(axis=0)).astype(np.float32)  # times values [n, 64], their means over each band
+# Quality to number of bands. High frequencies are zero in all but the finest saves.
+_REQUANTISED: Final[Mapping[int, int]] = {
+    quality: 3 if quality in (75, 84, 90, 94) else 2 for quality in (50, 60, 70, 75, 78, 80, 84, 87, 90, 94)
 }
 _MOVED_QUALITIES: Final = (75, 84, 90)
 _MOVED_BY_PX: Final = 4
+_BLOCKS_AT_ONCE: Final = 2048  # half a megabyte of coefficients
 # Smaller coefficients were rounded to zero by any usual save.
 _ZERO: Final = 0.8
 
@@ -52,7 +53,7 @@ _LEAST_OF_STEP: Final = 0.5614
 _CHANCE, _LAST_SAVE = 0.08, 0.85
 _CAUTION: Final = 20  # blocks; keeps steps that few coefficients reach from looking periodic
 
-_BRIGHTEST_EDGE: Final = 40.0  # grey levels; edges of the content would drown those of the blocks
+_BRIGHTEST_EDGE: Final = 40  # grey levels; edges of the content would drown those of the blocks
 _PHASE_FLOOR: Final = 0.3
 _PHASE_SMOOTHING: Final = 1.2  # in 48ths of a side
 _PHASE_GRID: Final = 48
@@ -75,17 +76,8 @@ def quantisation_levels(luma: Pixels) -> Iterator[Floats]:
     Args:
         luma: uint8 [h, w], at least 16 pixels a side.
     """
-    coefficients, shape = _coefficients(luma)
-    energy = coefficients * coefficients
-    for band in _BANDS:
-        yield energy[:, band].mean(axis=1).reshape(shape)
-    for quality, bands in _REQUANTISED.items():
-        change = _requantised(coefficients, quality)
-        for band in bands:
-            yield change[:, band].mean(axis=1).reshape(shape)
-    moved, shape = _coefficients(luma[_MOVED_BY_PX:, _MOVED_BY_PX:])
-    for quality in _MOVED_QUALITIES:
-        yield _requantised(moved, quality)[:, _LOW].mean(axis=1).reshape(shape)
+    yield from _by_rows(luma, _levels)
+    yield from _by_rows(luma[_MOVED_BY_PX:, _MOVED_BY_PX:], _moved_levels)
 
 
 def quantisation_parts(luma: Pixels) -> Iterator[Floats]:
@@ -94,24 +86,56 @@ def quantisation_parts(luma: Pixels) -> Iterator[Floats]:
     Args:
         luma: uint8 [h, w], at least 16 pixels a side.
     """
-    coefficients, shape = _coefficients(luma)
-    near_zero = np.abs(coefficients) < _ZERO
-    for band in _BANDS:
-        yield near_zero[:, band].mean(axis=1, dtype=np.float32).reshape(shape)
-    nearness, told = _own_steps(coefficients[:, _PROBED])
-    yield nearness.reshape(shape)
-    yield told.reshape(shape)
-    moved, shape = _coefficients(luma[_MOVED_BY_PX:, _MOVED_BY_PX:])
-    yield (np.abs(moved[:, _MIDDLE]) < _ZERO).mean(axis=1, dtype=np.float32).reshape(shape)
+    yield from _by_rows(luma, _near_zero)
+    probed = np.stack(list(_by_rows(luma, lambda coefficients: coefficients[:, _PROBED].T)), axis=2)
+    nearness, told = _own_steps(probed.reshape(-1, len(_PROBED)))
+    yield nearness.reshape(probed.shape[:2])
+    yield told.reshape(probed.shape[:2])
+    yield from _by_rows(luma[_MOVED_BY_PX:, _MOVED_BY_PX:], lambda coefficients: _near_zero(coefficients)[1:2])
     yield from _block_edges(luma)
 
 
-def _coefficients(luma: Pixels) -> tuple[Floats, tuple[int, int]]:
-    """Cosine coefficients of the whole blocks, [n, 64], and how many there are down and across."""
+def _by_rows(luma: Pixels, measure: Callable[[Floats], Iterable[Floats]]) -> Iterator[Floats]:
+    """Maps [blocks down, blocks across] of what `measure` says of each block's coefficients, [n, 64] to arrays [n].
+
+    A few rows of blocks at a time: their coefficients stay in the processor's cache, and a large picture's are never in
+    memory together.
+    """
+    down, across = luma.shape[0] // _SIDE, luma.shape[1] // _SIDE
+    rows = max(1, _BLOCKS_AT_ONCE // across)
+    parts = [
+        [values.reshape(-1, across) for values in measure(_coefficients(luma[start * _SIDE : end * _SIDE]))]
+        for start, end in ((first, min(first + rows, down)) for first in range(0, down, rows))
+    ]
+    yield from (np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _levels(coefficients: Floats) -> Iterator[Floats]:
+    yield from _means(coefficients * coefficients, 3)
+    for quality, bands in _REQUANTISED.items():
+        yield from _means(_requantised(coefficients, quality), bands)
+
+
+def _moved_levels(coefficients: Floats) -> Iterator[Floats]:
+    for quality in _MOVED_QUALITIES:
+        yield from _means(_requantised(coefficients, quality), 1)
+
+
+def _near_zero(coefficients: Floats) -> Floats:
+    return _means((np.abs(coefficients) < _ZERO).astype(np.float32), 3)
+
+
+def _means(values: Floats, bands: int) -> Floats:
+    """Means over the first so many bands of frequencies, [bands, n], of values [n, 64]."""
+    return np.asarray((values @ _SHARES[:, :bands]).T, np.float32)
+
+
+def _coefficients(luma: Pixels) -> Floats:
+    """Cosine coefficients of the whole blocks, row by row, [n, 64]."""
     down, across = luma.shape[0] // _SIDE, luma.shape[1] // _SIDE
     whole = luma[: down * _SIDE, : across * _SIDE].reshape(down, _SIDE, across, _SIDE)
     blocks = whole.transpose(0, 2, 1, 3).reshape(-1, _SIDE * _SIDE)
-    return np.asarray((blocks.astype(np.float32) - 128) @ _TRANSFORM, np.float32), (down, across)
+    return np.asarray((blocks.astype(np.float32) - 128) @ _TRANSFORM, np.float32)
 
 
 def _steps(quality: int) -> Floats:
@@ -123,8 +147,11 @@ def _steps(quality: int) -> Floats:
 def _requantised(coefficients: Floats, quality: int) -> Floats:
     """Squared change of each coefficient when it is rounded to the steps of a quality."""
     steps = _steps(quality)
-    change = coefficients - steps * np.round(coefficients / steps)
-    return np.asarray(change * change, np.float32)
+    change = coefficients / steps
+    np.round(change, out=change)
+    change *= steps
+    np.subtract(coefficients, change, out=change)
+    return np.asarray(np.square(change, out=change), np.float32)
 
 
 def _own_steps(coefficients: Floats) -> tuple[Floats, Floats]:
@@ -151,9 +178,8 @@ def _own_steps(coefficients: Floats) -> tuple[Floats, Floats]:
 
 def _block_edges(luma: Pixels) -> Iterator[Floats]:
     """How much stronger than usual the steps are at the picture's own block edges, and at the best other grid."""
-    values = luma.astype(np.float32)
     for axis in (0, 1):
-        phases = _edges_by_phase(values if axis == 0 else np.ascontiguousarray(values.T))
+        phases = _edges_by_phase(luma if axis == 0 else np.ascontiguousarray(luma.T))
         logarithm = np.log(phases + _PHASE_FLOOR)
         logarithm -= logarithm.mean(axis=2, keepdims=True)
         # The third difference starting at column 6 of a block straddles its right edge.
@@ -162,13 +188,18 @@ def _block_edges(luma: Pixels) -> Iterator[Floats]:
         yield others if axis == 0 else others.T
 
 
-def _edges_by_phase(values: Floats) -> Floats:
+def _edges_by_phase(luma: Pixels) -> Floats:
     """Strength of vertical edges by their column modulo 8; [48, 48, 8]."""
-    third = np.abs(values[:, 3:] - values[:, :-3] + 3 * (values[:, 1:-2] - values[:, 2:-1]))
+    values = luma.astype(np.int16)
+    third = values[:, 1:-2] - values[:, 2:-1]
+    third *= 3
+    third += values[:, 3:] - values[:, :-3]
+    np.abs(third, out=third)
+    np.minimum(third, _BRIGHTEST_EDGE, out=third)
     whole = third.shape[1] // _SIDE * _SIDE
-    strengths = np.minimum(third[:, :whole], _BRIGHTEST_EDGE).reshape(len(third), -1, _SIDE)
+    strengths = third[:, :whole].reshape(len(third), -1, _SIDE)
     pooled = [
-        cv2.resize(strengths[:, :, phase], (_PHASE_GRID, _PHASE_GRID), interpolation=cv2.INTER_AREA)
+        cv2.resize(strengths[:, :, phase].astype(np.float32), (_PHASE_GRID, _PHASE_GRID), interpolation=cv2.INTER_AREA)
         for phase in range(_SIDE)
     ]
     return np.stack([cv2.GaussianBlur(each, (0, 0), _PHASE_SMOOTHING) for each in pooled], axis=2)

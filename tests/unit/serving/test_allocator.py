@@ -30,3 +30,27 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="other C libraries are left as they are")
 def test_large_arrays_cost_their_pages_once() -> None:
     assert faults("kept") < faults("not kept") / 10
+
+
+TRIMMED = """
+from pathlib import Path
+import numpy as np
+from serving.allocator import give_back_memory, keep_freed_memory
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+keep_freed_memory()
+kept = [np.ones(2**19) for _ in range(24)]  # 4 MB each
+last = np.ones(2**10)  # above them on the heap
+before = resident_mb()
+kept.clear()
+give_back_memory()
+print(before - resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other C libraries are left as they are")
+def test_after_a_large_picture_memory_goes_back_to_the_system() -> None:
+    found = subprocess.run([sys.executable, "-c", TRIMMED], capture_output=True, text=True, check=True)
+    assert float(found.stdout) > 80

@@ -16,8 +16,8 @@ def test_what_needs_too_much_memory_is_too_large_and_says_how_large_it_may_be() 
     decoders = Decoders(ServingLimits(picture_memory_mb=640))
     assert decoders.needs(ElaRecipe(), [1_000_000, 40_000_000]) == [16_000_000, 640_000_000]
     with pytest.raises(Refusal) as caught:
-        decoders.needs(BlocksRecipe(), [1_000_000, 10_000_001])
-    assert (caught.value.reason, caught.value.limit, caught.value.index) == (Reason.TOO_LARGE, "max_pixels=10000000", 1)
+        decoders.needs(BlocksRecipe(), [1_000_000, 20_000_001])
+    assert (caught.value.reason, caught.value.limit, caught.value.index) == (Reason.TOO_LARGE, "max_pixels=20000000", 1)
 
 
 @pytest.mark.parametrize(("limit", "most"), [("2147483648\n", 2**30), ("max\n", 0), (None, 0)])
@@ -31,7 +31,7 @@ def test_the_containers_memory_decides_unless_told(
     decoders = Decoders(ServingLimits())
     assert decoders._most_for_one == most
     if not most:
-        assert decoders.needs(BlocksRecipe(), [50_000_000]) == [3_200_000_000]
+        assert decoders.needs(BlocksRecipe(), [50_000_000]) == [1_600_000_000]
 
 
 async def test_the_first_failure_in_order_is_told() -> None:
