@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection.evidence import Workplace, read_masks
 from benchmarks.detection.learning import Detector, Examples, is_dense, joined, learn
@@ -55,13 +56,17 @@ class Protocol:
 
     def detector(self, system: System, fold: int) -> Detector:
         """The system fitted for a fold."""
-        validation = (fold + 1) % FOLDS
-        training = [each for each in range(FOLDS) if each not in (fold, validation)]
+        training, validation = _parted(fold)
         kept = self.out / "models" / system.name / f"fold{fold}.weights.h5"
         examples = self._examples(system, training)
         if system.forgeries:
             examples = joined(examples, [self._forgeries(system, fold) for fold in training])
         return learn(system, examples, self._examples(system, [validation]), self.weights, kept)
+
+    def validation_auc(self, system: System, fold: int) -> float:
+        """ROC AUC on the validation fold of a fold, as the system was trained; its test fold is not read."""
+        examples = self._examples(system, [_parted(fold)[1]])
+        return float(roc_auc_score(examples.labels, self.detector(system, fold).answers(examples.maps)[0]))
 
     def verdicts(self, system: System, fold: int) -> dict[str, Verdicts]:
         """Answers for the fold's test pictures by view, computed or read back."""
@@ -108,6 +113,12 @@ class Protocol:
             control_groups=pictures.groups[of],
             control_probabilities=at_common_threshold(detector.probabilities(crops), detector.threshold),
         )
+
+
+def _parted(fold: int) -> tuple[list[int], int]:
+    """Training folds and the validation fold of a test fold."""
+    validation = (fold + 1) % FOLDS
+    return [each for each in range(FOLDS) if each not in (fold, validation)], validation
 
 
 def pooled(folds: list[Verdicts]) -> Verdicts:

@@ -1,0 +1,1 @@
+"""The repeatable search for how the default network is trained."""
