@@ -18,6 +18,7 @@ def evaluate(
     comparison: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
     classification: dsl.Output[dsl.ClassificationMetrics],
+    champion_classification: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
 ) -> None:
     """Score challenger and champion on the same test pictures, each with its own recipe, and seal the bundle.
@@ -32,8 +33,10 @@ def evaluate(
         tracking: MLflow tracking URI; empty for none.
         bundle: The challenger with its metrics and model card, immutable from here on.
         comparison: Scores of both models, picture by picture.
-        metrics: The challenger's figures over the judged views and in each; forged is the positive class.
-        classification: Its confusion matrix and ROC curve.
+        metrics: The challenger's figures over the judged views and in each, and the champion's under `champion_`;
+            forged is the positive class.
+        classification: The challenger's confusion matrix and ROC curve.
+        champion_classification: The champion's, on the same pictures; empty where there is none yet.
         report: Figures with intervals beside champion and baselines, in all views, with controls, robustness curves,
             maps against masks and the worst errors as pictures.
     """
@@ -49,5 +52,6 @@ def evaluate(
         measured = measure(*paths, config=RunConfig.read(chosen))
         bundle.metadata["model_version"] = measured.model_version
         metrics.metadata.update(measured.scalars)
-        classification.log_confusion_matrix(*measured.confusion)
-        classification.log_roc_curve(*measured.roc)
+        for artifact, shown in zip((classification, champion_classification), measured.classifications, strict=False):
+            artifact.log_confusion_matrix(*shown.confusion)
+            artifact.log_roc_curve(*shown.roc)

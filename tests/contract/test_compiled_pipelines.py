@@ -174,13 +174,50 @@ def test_a_component_is_an_envelope(component):
     assert all(isinstance(statement, ast.ImportFrom | ast.With) for statement in body)
 
 
-def test_a_component_explains_each_input(name):
+def test_a_component_explains_each_input_and_output(name):
     specification = load(name)[0]
     ports = {
-        f"{key}.{port}": described
+        f"{key}.{side}.{port}": described
         for key, component in specification["components"].items()
         if "executorLabel" in component
-        for kind in component.get("inputDefinitions", {}).values()
+        for side in ("inputDefinitions", "outputDefinitions")
+        for kind in component.get(side, {}).values()
         for port, described in kind.items()
     }
+    assert any(".outputDefinitions." in port for port in ports)
     assert [port for port, described in ports.items() if not described.get("description")] == []
+
+
+def test_a_run_is_named_and_told_of(name):
+    """What the run's page shows before anything is opened: the pipeline, its purpose, each step in words."""
+    specification = load(name)[0]
+    assert specification["pipelineInfo"]["displayName"].startswith("Forgery detector: ")
+    assert specification["pipelineInfo"]["description"].endswith(".")
+    dags = [specification["root"]["dag"], *(c["dag"] for c in specification["components"].values() if "dag" in c)]
+    titles = {task: body["taskInfo"]["name"] for dag in dags for task, body in dag["tasks"].items()}
+    steps = {task: title for task, title in titles.items() if not task.startswith(("condition-", "for-loop-"))}
+    assert [title for task, title in steps.items() if title == task or not title[0].isupper()] == []
+
+
+def test_a_run_shows_challenger_and_champion_side_by_side():
+    """The compare view takes figures from metrics artifacts alone; the report's page shows both models too."""
+    specification = load("training")[0]
+    outputs = specification["components"]["comp-evaluate"]["outputDefinitions"]["artifacts"]
+    kinds = {name: each["artifactType"]["schemaTitle"] for name, each in outputs.items()}
+    assert kinds["metrics"] == "system.Metrics"
+    assert kinds["classification"] == kinds["champion_classification"] == "system.ClassificationMetrics"
+    assert kinds["report"] == "system.HTML"
+    assert "champion" in outputs["metrics"]["description"]
+    shown = {
+        f"{key}.{port}": each["artifactType"]["schemaTitle"]
+        for key, component in specification["components"].items()
+        for port, each in component.get("outputDefinitions", {}).get("artifacts", {}).items()
+        if each["artifactType"]["schemaTitle"] in ("system.HTML", "system.Markdown")
+    }
+    assert shown == {
+        "comp-validate.report": "system.HTML",
+        "comp-train.curves": "system.HTML",
+        "comp-evaluate.report": "system.HTML",
+        "comp-decide.verdict": "system.Markdown",
+        "comp-deploy.revision": "system.Markdown",
+    }

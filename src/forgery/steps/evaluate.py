@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from forgery.bundle import CARD_FILE, open_bundle
 from forgery.config import RunConfig
 from forgery.engine import Engine
 from forgery.evaluation.evaluate import evaluate as measure
 from forgery.evaluation.examples import collect_examples
-from forgery.evaluation.figures import confusion, roc, scalar_metrics
+from forgery.evaluation.figures import CLASSES, roc_points, scalar_metrics
 from forgery.evaluation.report import report_html
+from forgery.evaluation.scores import ModelScores
+from forgery.metrics import confusion_matrix
 from forgery.promotion import Verdict, judge
 from forgery.steps.champion import read_champion
 from forgery.tracking import NOTE_TAG, open_run
@@ -21,8 +24,20 @@ class Measured:
 
     model_version: str
     scalars: dict[str, float]
+    classifications: tuple["Classification", ...]  # the challenger's, then the champion's if there is one
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One model's answers: class names and counts (rows are the truth), false and true positive rates, thresholds."""
+
     confusion: tuple[list[str], list[list[int]]]
     roc: tuple[list[float], list[float], list[float]]
+
+    @classmethod
+    def of(cls, scores: ModelScores) -> Self:
+        """Over the judged views, pooled."""
+        return cls((CLASSES, confusion_matrix(scores.outcome)), roc_points(scores))
 
 
 def evaluate(
@@ -35,7 +50,9 @@ def evaluate(
     examples = collect_examples(image_set, compared.challenger, Engine(open_bundle(bundle, verify=False)))
     page = report_html(compared, examples, config.rule.bootstrap_draws, config.seed)
     report.write_text(page)
-    measured = Measured(compared.challenger.model_version, scalar_metrics(compared), confusion(compared), roc(compared))
+    models = [scores for scores in (compared.challenger, compared.champion) if scores is not None]
+    shown = tuple(Classification.of(scores) for scores in models)
+    measured = Measured(compared.challenger.model_version, scalar_metrics(compared), shown)
     _track(config, bundle, measured, page, judge(compared.challenger, compared.champion, config.rule))
     return measured
 

@@ -1,6 +1,7 @@
 """The YAML that ships, run here as it stands: every component with nothing but the library to import."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -73,9 +74,16 @@ def test_reports_are_pages(promoted):
 
 def test_metrics_reach_the_kubeflow_artifacts(promoted):
     first, _ = promoted
-    outputs = json.loads((first.folder / "evaluate" / "executor_output.json").read_text())["artifacts"]
-    assert 0 <= outputs["metrics"]["artifacts"][0]["metadata"]["f1"] <= 1
-    assert {"confusionMatrix", "confidenceMetrics"} <= outputs["classification"]["artifacts"][0]["metadata"].keys()
+    shown = evaluated(first)
+    assert 0 <= shown["metrics"]["f1"] <= 1
+    assert {"confusionMatrix", "confidenceMetrics"} <= shown["classification"].keys()
+    assert not {"confusionMatrix", "confidenceMetrics"} & shown["champion_classification"].keys()
+
+
+def evaluated(run: Any) -> dict[str, dict[str, Any]]:
+    """What the Kubeflow UI is told of each artifact of the evaluation, by name."""
+    outputs = json.loads((run.folder / "evaluate" / "executor_output.json").read_text())["artifacts"]
+    return {name: output["artifacts"][0].get("metadata", {}) for name, output in outputs.items()}
 
 
 def test_the_champion_alias_follows(place, promoted):
@@ -94,6 +102,9 @@ def test_a_model_that_is_not_better_is_held_back(place, promoted):
     assert "deploy" not in {event.task for event in events}
     assert service.read() == before
     assert len(service.history()) == 1
+    shown = evaluated(second)
+    assert {"f1", "champion_f1"} <= shown["metrics"].keys()
+    assert {"confusionMatrix", "confidenceMetrics"} <= shown["champion_classification"].keys()
 
 
 def test_a_failing_step_ends_the_run_with_its_last_clear_line(place):

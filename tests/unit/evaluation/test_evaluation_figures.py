@@ -138,3 +138,15 @@ def test_columns_of_different_length_are_refused(make_scores: Any) -> None:
 )
 def test_the_training_view_is_named(config: dict[str, Any], said: str) -> None:
     assert trained_on(Lineage(dataset_digest="d", run_id="r", code_version="1", config=config)) == said
+
+
+def test_each_models_classification_is_its_own(comparison: Comparison) -> None:
+    from forgery.steps.evaluate import Classification
+
+    assert comparison.champion is not None
+    ours, theirs = Classification.of(comparison.challenger), Classification.of(comparison.champion)
+    assert ours.confusion == confusion(comparison)
+    assert ours.roc == roc(comparison)
+    assert theirs.confusion[0] == ours.confusion[0]
+    assert theirs.roc != ours.roc
+    assert sum(map(sum, theirs.confusion[1])) == sum(map(sum, ours.confusion[1])) == 300
