@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from itertools import count
 
 import pytest
@@ -18,7 +19,8 @@ from benchmarks.serving.report import BEGIN, END, tables
 def test_calls_in_turn_are_compared_by_their_medians() -> None:
     delays = {"a": iter([0.0, *[0.001] * 4, 0.2]), "b": iter([0.0, *[0.02] * 5])}
     found = in_turn({name: lambda each=each: time.sleep(next(each)) for name, each in delays.items()}, 5)
-    assert found["a"] < 0.01 < found["b"]
+    assert found["a"] < found["b"]
+    assert found["b"] >= 0.02
 
 
 def test_slow_calls_are_made_five_times_at_least() -> None:
@@ -28,14 +30,23 @@ def test_slow_calls_are_made_five_times_at_least() -> None:
 
 
 def test_clients_add_up() -> None:
-    assert 100 < per_second(lambda: lambda: time.sleep(0.01), 4, 0.3) < 400
+    made, calls, seconds = count(), count(), 0.3
+
+    def make() -> Callable[[], object]:
+        next(made)
+        return lambda: (time.sleep(0.01), next(calls))
+
+    found = per_second(make, 4, seconds)
+    assert next(made) == 4
+    # A machine that is busy makes fewer calls in more time, never more than four clients can.
+    assert 0 < found <= (next(calls) - 4) / seconds <= 4 * (seconds / 0.01 + 1) / seconds
 
 
 def test_a_late_answer_counts_from_when_it_was_due() -> None:
     waits = at_rate(lambda: lambda: time.sleep(0.05), rate=40, seconds=0.5, clients=1)
     assert len(waits) == 20
-    # One client answers twenty a second: those due later wait for all before them.
-    assert waits[-1] > 5 * waits[0]
+    # The one client needs a second for twenty; the last was due 25 ms before half a second had passed.
+    assert waits[-1] >= 20 * 0.05 - 0.475
 
 
 @pytest.mark.filterwarnings("ignore:::PIL")
