@@ -15,6 +15,7 @@ def train(
     training: dict,
     tracking: str,
     checkpoints: str,
+    workers: int,
     run_id: str,
     draft: dsl.Output[dsl.Model],
     curves: dsl.Output[dsl.HTML],
@@ -31,6 +32,7 @@ def train(
         training: How the network is fitted (TrainingOptions).
         tracking: MLflow tracking URI; empty for none.
         checkpoints: Where a training that is killed goes on from: s3://bucket/prefix or file://PATH; empty for none.
+        workers: Processes that train together; more than one are a TFJob.
         run_id: Of the pipeline run, kept in the model's lineage.
         draft: The model, not yet evaluated.
         curves: Loss and metrics by epoch.
@@ -44,7 +46,7 @@ def train(
 
     with step("train"):
         chosen = {"backbone": backbone, "weights": weights, "seed": seed, "training": training}
-        chosen |= {"tracking": tracking, "checkpoints": checkpoints}
+        chosen |= {"tracking": tracking, "checkpoints": checkpoints, "workers": workers}
         paths = (Path(artifact.path) for artifact in (champion, draft, curves, logs))
         parts = [Path(part.path) for part in evidence_sets]
         draft.metadata.update(fit(parts, *paths, config=RunConfig.read(chosen), run_id=run_id))

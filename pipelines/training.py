@@ -32,9 +32,10 @@ def training(
     service: str = _DEFAULT.service,
     tracking: str = _DEFAULT.tracking,
     checkpoints: str = _DEFAULT.checkpoints,
+    workers: int = _DEFAULT.workers,
     gpus: str = _DEFAULT.gpus,
 ) -> None:
-    images = ingest(source=source, seed=seed, data=data)
+    images = ingest(source=source, seed=seed, data=data, cache=cache)
     with_bucket(in_pod(images, "Ingest pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600))
 
     valid = validate(image_set=images.outputs["image_set"], data=data)
@@ -58,6 +59,7 @@ def training(
         training=training,
         tracking=tracking,
         checkpoints=checkpoints,
+        workers=workers,
         run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
     )
     with_gpus(with_bucket(in_pod(fitted, "Train challenger", cpu="2", memory="6Gi", timeout_s=24 * 3600)), gpus)

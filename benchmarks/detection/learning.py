@@ -16,7 +16,7 @@ from forgery.recipes import Evidence
 from forgery.training.backbones import LOGIT, find_backbone
 from forgery.training.export import LOGIT_MAP
 from forgery.training.fit import fit, plan_phases, seed_everything
-from forgery.training.train import class_weights
+from forgery.training.setup import class_weights
 from forgery.training.weights import start_network
 
 logger = logging.getLogger(__name__)

@@ -104,6 +104,11 @@ class TrainingOptions(Options):
     )
     continue_from_champion: bool = Field(False, description="Start from the weights of the model in service.")
     cache_mb: int = Field(1024, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32",
+        description="What the network is trained in; float16 and bfloat16 are for GPUs, the model that comes out is "
+        "float32 whatever it was trained in.",
+    )
     checkpoint_steps: int = Field(
         0, ge=0, description="Keep a checkpoint every so many steps of an epoch too; 0: at the end of each alone."
     )
@@ -152,6 +157,12 @@ class RunConfig(Options):
     checkpoints: str = Field(
         "s3://models",
         description="Where a training that is killed goes on from: s3://bucket/prefix or file://PATH; empty for none.",
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that train together; more than one are a TFJob on a cluster, each with `gpus` GPUs.",
     )
     # Text, since Kubeflow Pipelines 2.17 fills in nothing else where a pod's resources take a parameter.
     gpus: str = Field("0", pattern=r"^\d$", description="GPUs of the training step on a cluster, 0 to 9.")

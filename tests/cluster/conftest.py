@@ -48,6 +48,30 @@ def cluster() -> None:
 
 
 @pytest.fixture(scope="session")
+def definitions(cluster: None) -> Iterator[Callable[[str], None]]:
+    """Have a custom resource definition in the cluster: the cluster's own, or one from `FORGERY_TEST_CRDS`.
+
+    That is folders, separated as in PATH; definitions from there are removed at the end. Without both the test skips.
+    """
+    folders = [Path(each) for each in os.environ.get("FORGERY_TEST_CRDS", "").split(os.pathsep) if each]
+    made: list[str] = []
+
+    def have(name: str) -> None:
+        if not kubectl("get", "crd", name, "--ignore-not-found"):
+            plural, _, group = name.partition(".")
+            files = [path for folder in folders for path in folder.glob(f"{group}_{plural}.yaml")]
+            if not files:
+                pytest.skip(f"the cluster has no {name}, and FORGERY_TEST_CRDS does not either")
+            kubectl("create", "-f", str(files[0]))  # too large for what `apply` notes down
+            made.append(name)
+        kubectl("wait", "--for=condition=established", f"crd/{name}", "--timeout=30s")
+
+    yield have
+    for name in made:
+        kubectl("delete", "crd", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
 def bucket() -> str:
     """A fresh prefix of the test bucket."""
     missing = [

@@ -220,3 +220,14 @@ def test_the_key_of_the_bucket_is_with_what_ships_and_not_with_what_decodes(
     folder, target, _ = shipper["args"]
     assert (folder, target) == (decoder["env"][0]["value"], MonitoringConfig().payloads)
     test_containers_are_locked_down(objects)
+
+
+def test_the_runs_account_may_make_a_training_job_where_workers_are_added(tmp_path: Path) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    overlay = tmp_path / "manifests/overlays/dev/runs/kustomization.yaml"
+    overlay.write_text(overlay.read_text() + "components: [../../../components/workers]\n")
+    objects = render(overlay.parent)
+    rules = objects["Role", "kubeflow", "forgery-workers"]["rules"]
+    assert {"apiGroups": ["kubeflow.org"], "resources": ["tfjobs"], "verbs": ["get", "create", "delete"]} in rules
+    (subject,) = objects["RoleBinding", "kubeflow", "forgery-workers"]["subjects"]
+    assert ("ServiceAccount", "kubeflow", subject["name"]) in objects

@@ -14,7 +14,7 @@ import keras
 
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe
-from forgery.training.dense import cell_features, picture_logit
+from forgery.training.dense import EXACT, cell_features, picture_logit
 from forgery.training.export import LOGIT_MAP
 
 BACKBONE_LAYER = "backbone"
@@ -123,17 +123,17 @@ def build_network(
     backbone = find_backbone(name)
     _check_size(name, backbone, recipe)
     inputs = keras.Input(recipe.shape, dtype="uint8", name=recipe.name)
-    scaled = keras.layers.Rescaling(backbone.scale, backbone.offset, name="scaling")(inputs)
+    scaled = keras.layers.Rescaling(backbone.scale, backbone.offset, name="scaling", dtype=EXACT)(inputs)
     extractor = _extractor(backbone, recipe.shape, keras_weights)
     if extractor.input_shape[-1] != recipe.shape[-1]:
         scaled = keras.layers.Conv2D(extractor.input_shape[-1], 1, name="channel_adapter")(scaled)
     features = extractor(scaled, training=False) if frozen_norm else extractor(scaled)
     features = keras.layers.SpatialDropout2D(dropout, name="dropout")(features)
-    logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP)(features)
+    logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP, dtype=EXACT)(features)
     if backbone.dense:
         logit = picture_logit(LOGIT, scaled, logit_map, recipe.summarised)
     else:
-        logit = keras.layers.GlobalAveragePooling2D(name=LOGIT)(logit_map)
+        logit = keras.layers.GlobalAveragePooling2D(name=LOGIT, dtype=EXACT)(logit_map)
     network = keras.Model(inputs, logit, name=name)
     if frozen_norm:
         freeze_norm(network)

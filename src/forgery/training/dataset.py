@@ -6,7 +6,7 @@ Nothing here changes a level of the evidence: augmentation mirrors maps and blan
 import logging
 import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,17 +59,21 @@ class Shard:
 
 @dataclass(frozen=True)
 class MapSplit:
-    """The maps of one split of an evidence set.
+    """The maps of one split of an evidence set, or those that one of several workers reads.
 
     Attributes:
         shape: Height, width and channels of what is stored.
         shards: Where.
         masks: The last channel is not evidence but the mask (`forgery.evidence.mask_channel`).
+        counts: Authentic and forged maps of the whole split.
+        most: Maps of the worker that has the most.
     """
 
     shape: tuple[int, int, int]
     shards: tuple[Shard, ...]
-    masks: bool = False
+    masks: bool
+    counts: tuple[int, int]
+    most: int
 
     @cached_property
     def labels(self) -> NDArray[np.float32]:
@@ -83,8 +87,14 @@ class MapSplit:
         return len(self.labels) * int(np.prod(self.shape))
 
 
-def open_split(evidence_set: Path, split: Split) -> MapSplit:
+def open_split(evidence_set: Path, split: Split, worker: int = 0, workers: int = 1) -> MapSplit:
     """Find the maps of a split; reads the index and the tar headers alone.
+
+    Args:
+        evidence_set: From the ELA step; the shards of other workers may be absent.
+        split: Which.
+        worker: Which of `workers` reads; whole shards are dealt to them, the same ones each time.
+        workers: How many there are.
 
     Raises:
         SourceError: A shard or a member that the index names is missing.
@@ -94,8 +104,28 @@ def open_split(evidence_set: Path, split: Split) -> MapSplit:
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     for row in read_index(evidence_set, split):
         rows[row.shard][row.member] = float(row.label == "forged")
-    shards = (_open_shard(evidence_set / "shards" / name, labels) for name, labels in sorted(rows.items()))
-    return MapSplit(stored_shape(recipe) if info.masks else recipe.shape, tuple(shards), info.masks)
+    hands = deal({name: len(members) for name, members in rows.items()}, workers)
+    forged = int(sum(sum(members.values()) for members in rows.values()))
+    return MapSplit(
+        shape=stored_shape(recipe) if info.masks else recipe.shape,
+        shards=tuple(_open_shard(evidence_set / "shards" / name, rows[name]) for name in hands[worker]),
+        masks=info.masks,
+        counts=(sum(map(len, rows.values())) - forged, forged),
+        most=max(sum(len(rows[name]) for name in hand) for hand in hands),
+    )
+
+
+def deal(shards: Mapping[str, int], workers: int) -> list[list[str]]:
+    """Names of shards for each worker, so that all have about as many maps: the largest first, to who has the least.
+
+    Args:
+        shards: Maps of each shard by its name.
+        workers: How many; with fewer shards some get none.
+    """
+    hands: list[list[str]] = [[] for _ in range(workers)]
+    for name in sorted(shards, key=lambda name: (-shards[name], name)):
+        min(hands, key=lambda hand: sum(shards[each] for each in hand)).append(name)
+    return [sorted(hand) for hand in hands]
 
 
 def _open_shard(path: Path, labels: dict[str, float]) -> Shard:

@@ -12,6 +12,9 @@ from keras import layers, ops
 
 Shape = tuple[int, int, int]
 
+# Of layers that stay so when the rest of a network is trained in half precision.
+EXACT = "float32"
+
 # Widths of the three resolutions; wide enough for CASIA v1 alone, small enough for minutes on one core.
 _FILTERS = (32, 32, 64)
 # Keras's .99 needs hundreds of steps to forget its start; an epoch has some thirty.
@@ -74,14 +77,16 @@ def picture_logit(
         logit_map: [n, h, w, 1].
         summarised: `Recipe.summarised`.
     """
-    peak = PeakPooling(name="peak")(logit_map)
-    facts = [peak, layers.GlobalMaxPooling2D()(logit_map)]
+    peak = PeakPooling(name="peak", dtype=EXACT)(logit_map)
+    facts = [peak, layers.GlobalMaxPooling2D(dtype=EXACT)(logit_map)]
     for channel in summarised:
         single = evidence[..., channel : channel + 1]
-        facts += [layers.GlobalMaxPooling2D()(single), layers.GlobalAveragePooling2D()(single)]
-    units = layers.Dense(_VERDICT_UNITS, activation="relu", name="facts")(layers.Concatenate()(facts))
-    correction = layers.Dense(1, name="correction")(layers.Dropout(_VERDICT_DROPOUT, name="facts_dropout")(units))
-    return layers.Add(name=name)([peak, correction])
+        facts += [layers.GlobalMaxPooling2D(dtype=EXACT)(single), layers.GlobalAveragePooling2D(dtype=EXACT)(single)]
+    joined = layers.Concatenate(dtype=EXACT)(facts)
+    units = layers.Dense(_VERDICT_UNITS, activation="relu", name="facts", dtype=EXACT)(joined)
+    units = layers.Dropout(_VERDICT_DROPOUT, name="facts_dropout", dtype=EXACT)(units)
+    correction = layers.Dense(1, name="correction", dtype=EXACT)(units)
+    return layers.Add(name=name, dtype=EXACT)([peak, correction])
 
 
 def _convolved(features: keras.KerasTensor, filters: int, size: int = 3, dilation: int = 1) -> keras.KerasTensor:

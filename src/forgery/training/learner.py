@@ -16,6 +16,8 @@ from forgery.training.workers import Workers
 State = dict[str, NDArray[np.generic]]
 
 _LOSS = "loss"
+# Of batch norm; each worker gathers its own.
+_STATISTICS = ("moving_mean", "moving_variance")
 
 
 class Learner:
@@ -35,7 +37,6 @@ class Learner:
         self._model = keras.Model(network.inputs, self._outputs)
         self._weights = class_weights or {0: 1.0, 1: 1.0}
         self._workers = workers
-        self._loss = keras.losses.BinaryCrossentropy(from_logits=True)
         self._figures = _figures(dense)
 
     def begin(self, learning_rate: float) -> None:
@@ -58,8 +59,8 @@ class Learner:
 
     def end_epoch(self) -> dict[str, float]:
         """The figures of all workers since `forget_figures`; batch norm's statistics become those of all."""
-        statistics = [each for each in self._network.non_trainable_weights if each.dtype.startswith("float")]
         if self._workers.count > 1:
+            statistics = [each for each in self._network.weights if each.name in _STATISTICS]
             means = self._workers.mean([each.value for each in statistics])
             for variable, value in zip(statistics, means, strict=True):
                 variable.assign(value)
@@ -131,7 +132,8 @@ class Learner:
     def _losses(self, truth: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         labels, logits = tf.cast(truth[LOGIT], tf.float32), tf.cast(outputs[LOGIT], tf.float32)
         weights = tf.where(labels[:, 0] > 0.5, self._weights[1], self._weights[0])
-        loss = self._loss(labels, logits, weights)
+        # The function: Keras's object would divide by the number of workers once more.
+        loss = tf.reduce_mean(weights * keras.losses.binary_crossentropy(labels, logits, from_logits=True))
         if LOGIT_MAP not in outputs:
             return {_LOSS: loss}
         cells = cell_loss(truth[LOGIT_MAP], tf.cast(outputs[LOGIT_MAP], tf.float32))

@@ -51,6 +51,12 @@ class TrainingResult:
         """Plain values, ready for JSON."""
         return asdict(self) | {"decision": self.decision.model_dump(), "epochs": self.epochs}
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingResult":
+        """What `to_dict` gave."""
+        own = {name: value for name, value in values.items() if name != "epochs"}
+        return cls(**own | {"decision": DecisionRule.model_validate(values["decision"])})
+
     def curves_html(self) -> str:
         """Loss, accuracy, ROC AUC and learning rate by epoch as one self-contained page."""
         from forgery.reports import render

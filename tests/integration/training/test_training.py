@@ -173,3 +173,20 @@ def test_a_killed_training_leaves_nothing_and_can_be_repeated(evidence_set: Any,
     assert not out.exists()
     train(evidence_set.path, out, config(epochs=1), None, "r")
     assert read_draft(out).info.backbone == "cnn"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_what_half_precision_has_learnt_is_served_in_float32(evidence_set: Any, tmp_path: Path, precision: str) -> None:
+    result = train(evidence_set.path, tmp_path / "out", config(precision=precision, epochs=6), None, "r")
+    assert result.validation["roc_auc"] > 0.9
+    draft = read_draft(tmp_path / "out")
+    check_golden(draft, Engine(draft))
+    assert draft.info.no_lite_model == ""
+    assert (draft.path / "model.tflite").exists()
+    served = tf.saved_model.load(draft.path / "saved_model").signatures["serving_default"]
+    assert {output.dtype for output in served.structured_outputs.values()} == {tf.float32}
+    inner = [
+        operation for function in served.graph._functions.values() for operation in function.graph.get_operations()
+    ]
+    assert not {tf.float16, tf.bfloat16} & {output.dtype for operation in inner for output in operation.outputs}

@@ -5,6 +5,7 @@ the process has taken its first.
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -43,9 +44,10 @@ class DyingLearner(learner.Learner):
 
 
 import forgery.training.fit as fit  # noqa: E402
-import forgery.training.train as training  # noqa: E402
+import forgery.training.setup as setup  # noqa: E402
 
-training.Checkpoints = Dying  # type: ignore[attr-defined]
+setup.Checkpoints = Dying  # type: ignore[attr-defined]
 fit.Learner = DyingLearner  # type: ignore[attr-defined]
+logging.basicConfig(level=logging.INFO)
 result = train(Path(evidence), Path(out), RunConfig.read(json.loads(config)), None, "run")
 print(json.dumps({"history": result.history, "best_epoch": result.best_epoch, "steps": DyingLearner.taken}))

@@ -114,3 +114,19 @@ def test_whether_the_norm_was_frozen_survives_saving(tmp_path: Any) -> None:
         set_trainable(network, None)
         network.save(tmp_path / "model.keras")
         assert has_frozen_norm(keras.saving.load_model(tmp_path / "model.keras")) is frozen
+
+
+@pytest.mark.parametrize(("name", "named"), [("cnn", "ela1_q90_gain15_32_bilinear"), ("blocks", "blocks2_16")])
+def test_in_half_precision_logits_and_weights_stay_exact(name: str, named: str) -> None:
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        network = build_network(name, parse_recipe(named))
+    finally:
+        keras.config.set_dtype_policy(before)
+    layer = network.get_layer("backbone")
+    assert layer.output.dtype == "bfloat16"
+    assert network.output.dtype == network.get_layer("logit_map").output.dtype == "float32"
+    assert {weight.dtype for weight in network.weights} == {"float32"}
+    exact = build_network(name, parse_recipe(named))
+    assert [weight.shape for weight in exact.weights] == [weight.shape for weight in network.weights]

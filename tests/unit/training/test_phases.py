@@ -4,7 +4,7 @@ import pytest
 
 from forgery.config import TrainingOptions
 from forgery.training.fit import Phase, cosine, plan_phases
-from forgery.training.train import class_weights
+from forgery.training.setup import class_weights
 
 OPTIONS = TrainingOptions(
     epochs=9, head_epochs=2, learning_rate=1e-3, fine_tune_learning_rate=1e-4, fine_tune_layers=30
