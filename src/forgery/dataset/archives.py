@@ -62,7 +62,7 @@ class ZipSource:
     def entries(self) -> Iterator[Entry]:
         """Every file of the archive with its unpacked size."""
         for info in self._files.values():
-            yield Entry(info.filename, info.file_size)
+            yield Entry(info.filename, info.file_size, f"{info.CRC:08x}")
 
     def read(self, name: str) -> bytes:
         """Unpack one entry; never more than the size its directory record promised."""

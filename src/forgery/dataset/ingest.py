@@ -7,7 +7,7 @@ and the shards written in order of digest, so that equal content gives equal sha
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,11 @@ from forgery.config import DataOptions
 from forgery.cores import available_cores
 from forgery.dataset.assembly import INFO_FILE, write_image_set
 from forgery.dataset.corrections import CorrectedSource, read_corrections
-from forgery.dataset.intake import Intake, examine, open_spool
+from forgery.dataset.intake import Examined, Intake, examine, open_spool
+from forgery.dataset.kept import KeptReads
 from forgery.dataset.labels import Labelled
 from forgery.dataset.layouts import Listing, read_layout
-from forgery.dataset.manifest import DatasetInfo
+from forgery.dataset.manifest import DatasetInfo, Reject
 from forgery.dataset.sources import Source, open_source
 from forgery.dataset.split import group_sizes, sample_groups
 from forgery.errors import SourceError
@@ -37,7 +38,7 @@ _JOINED: Final = " + "
 FEEDBACK: Final = "feedback:"
 
 
-def ingest(source: str, out: Path, options: DataOptions, seed: int) -> DatasetInfo:
+def ingest(source: str, out: Path, options: DataOptions, seed: int, cache: str = "") -> DatasetInfo:
     """Read a source into an image set as described in `forgery.dataset.manifest`.
 
     Args:
@@ -46,6 +47,8 @@ def ingest(source: str, out: Path, options: DataOptions, seed: int) -> DatasetIn
         out: The image set's folder; it appears whole or not at all.
         options: Layout, limits, fractions of the split.
         seed: Seeds sample and split.
+        cache: s3://bucket/prefix or file://PATH where files read from a bucket are kept, so that an ingest that is
+            killed goes on; empty for none. Files of other sources are as near as their copies would be.
 
     Returns:
         The summary that is also in `dataset.json`; its digest depends on content, labels, groups and masks only.
@@ -56,15 +59,17 @@ def ingest(source: str, out: Path, options: DataOptions, seed: int) -> DatasetIn
     """
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(_open(part, options, seed)) for part in split_sources(source)]
-        listings = [_list(each, part, options, seed) for each, part in zip(opened, split_sources(source), strict=True)]
+        parts = split_sources(source)
+        listed = [_list(each, part, options, seed, cache) for each, part in zip(opened, parts, strict=True)]
+        listings = [listing for listing, _ in listed]
         needs_bytes = 2 * sum(picture.size for listing in listings for picture in listing.pictures)
         folder = stack.enter_context(whole_folder(out, INFO_FILE, needs_bytes))
         intake = Intake(stack.enter_context(open_spool(folder)))
-        for each, listing in zip(opened, listings, strict=True):
+        for each, (listing, kept) in zip(opened, listed, strict=True):
             intake.rejects.extend(listing.rejects)
-            _read_all(each, listing.pictures, options, intake)
+            _read_all(each, listing.pictures, options, intake, kept)
         layout = "+".join(listing.layout for listing in listings)
-        del listings, listing  # as large as all that is kept of the pictures from here on
+        del listings, listed, listing, kept  # as large as all that is kept of the pictures from here on
         info = write_image_set(folder, intake, layout, options, seed)
     logger.info("image set %s: %d pictures, %d rejects, %s", info.digest, info.pictures, info.rejects, info.counts)
     return info
@@ -81,16 +86,19 @@ def _open(text: str, options: DataOptions, seed: int) -> Iterator[Source]:
         yield CorrectedSource(source) if text.startswith(FEEDBACK) else source
 
 
-def _list(source: Source, text: str, options: DataOptions, seed: int) -> Listing:
+def _list(source: Source, text: str, options: DataOptions, seed: int, cache: str) -> tuple[Listing, KeptReads]:
     entries = list(itertools.islice(source.entries(), options.max_pictures + 1))
     if text.startswith(FEEDBACK):
-        return read_corrections(source, entries)
+        return read_corrections(source, entries), KeptReads("", text, _limits(options), {})
     if not entries:
         raise SourceError(f"source {text} holds no files; check the path or prefix")
     if len(entries) > options.max_pictures:
         raise SourceError(f"source {text} holds more than max_pictures={options.max_pictures} files")
     listing = read_layout(source, entries, options)
-    return replace(listing, pictures=_sample(listing.pictures, options.sample_limit, seed))
+    cache = cache if text.startswith("s3:") else ""
+    versions = {entry.name: f"{entry.size} {entry.version}" for entry in entries} if cache else {}
+    kept = KeptReads(cache, text, _limits(options), versions)
+    return replace(listing, pictures=_sample(listing.pictures, options.sample_limit, seed)), kept
 
 
 def _sample(pictures: Sequence[Labelled], limit: int, seed: int) -> Sequence[Labelled]:
@@ -101,9 +109,19 @@ def _sample(pictures: Sequence[Labelled], limit: int, seed: int) -> Sequence[Lab
     return [each for each in pictures if (each.group or each.name) in chosen]
 
 
-def _read_all(source: Source, pictures: Sequence[Labelled], options: DataOptions, intake: Intake) -> None:
-    limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
+def _limits(options: DataOptions) -> Limits:
+    return Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
+
+
+def _read_all(
+    source: Source, pictures: Sequence[Labelled], options: DataOptions, intake: Intake, kept: KeptReads
+) -> None:
+    limits = _limits(options)
     with ThreadPoolExecutor(_READERS) as pool:
-        examined = in_order(pool, lambda labelled: examine(source, labelled, limits), pictures, _READERS + 1)
-        for _, each in track(examined, len(pictures), "reading pictures"):
+
+        def examined(some: Iterable[Labelled]) -> Iterator[Examined | Reject]:
+            found = in_order(pool, lambda labelled: examine(source, labelled, limits), some, _READERS + 1)
+            return (each for _, each in found)
+
+        for each in track(kept.read(pictures, examined), len(pictures), "reading pictures"):
             intake.add(each)

@@ -31,7 +31,8 @@ class PrefixSource:
         with s3_errors(f"listing {self._uri}"):
             for found in self._client.list_objects(self._bucket, self._prefix, recursive=True):
                 if not found.is_dir:
-                    yield Entry(str(found.object_name).removeprefix(self._prefix), found.size or 0)
+                    name = str(found.object_name).removeprefix(self._prefix)
+                    yield Entry(name, found.size or 0, f"{found.etag} {found.last_modified}")
 
     def read(self, name: str) -> bytes:
         """Fetch one object."""

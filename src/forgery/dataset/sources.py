@@ -21,10 +21,14 @@ DEMO_PICTURES: Final = 240
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a source: its name with `/` between parts, relative to the source, and its size in bytes."""
+    """One file of a source: its name with `/` between parts, relative to the source, and its size in bytes.
+
+    `version` is another one for other bytes, where the source can tell; empty where it cannot.
+    """
 
     name: str
     size: int
+    version: str = ""
 
 
 class Source(Protocol):
