@@ -39,7 +39,7 @@ def training(
     with_bucket(in_pod(images, "Ingest pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600))
 
     valid = validate(image_set=images.outputs["image_set"], data=data)
-    in_pod(valid, "Validate data", cpu="1", memory="2Gi", timeout_s=3600)
+    with_bucket(in_pod(valid, "Validate data", cpu="1", memory="2Gi", timeout_s=3600))
 
     with dsl.ParallelFor(items=images.outputs["Output"], parallelism=_AT_ONCE, name="parts") as part:
         maps = compute_ela(

@@ -74,6 +74,11 @@ class DataOptions(Options):
     shard_pictures: int = Field(
         5000, ge=1, le=1_000_000, description="Most pictures of a shard, and so of one task of the ELA step."
     )
+    shards_in: Literal["artifact", "cache"] = Field(
+        "artifact",
+        description="Where the pictures' shards lie: in the run's artifact, which each task on a cluster downloads "
+        "whole, or in the cache, where each reads its own.",
+    )
     min_class_pictures: int = Field(10, ge=2, description="Fewer accepted pictures of a class fail the run.")
 
 

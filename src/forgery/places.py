@@ -24,6 +24,9 @@ class Place(Protocol):
     def write(self, name: str, content: bytes) -> str:
         """Write at once; returns where it lies. Raises StorageError."""
 
+    def put(self, name: str, file: Path) -> None:
+        """Write the content of a local file, which is never whole in memory. Raises StorageError."""
+
     def names(self, prefix: str) -> list[str]:
         """Names of all files below `prefix/`, sorted; raises StorageError."""
 
@@ -49,11 +52,19 @@ class FolderPlace:
 
     def write(self, name: str, content: bytes) -> str:
         """Beside its place first, so that nobody reads half a file."""
+        return self._copy(name, io.BytesIO(content))
+
+    def put(self, name: str, file: Path) -> None:
+        """As `write`."""
+        with file.open("rb") as content:
+            self._copy(name, content)
+
+    def _copy(self, name: str, content: IO[bytes]) -> str:
         path = self._folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-                file.write(content)
+                shutil.copyfileobj(content, file)
             Path(file.name).chmod(0o644)
             os.replace(file.name, path)
         except OSError as error:
@@ -107,6 +118,11 @@ class BucketPlace:
         with s3_errors(f"writing {self._uri}/{name}"):
             self._client.put_object(self._bucket, self._key(name), io.BytesIO(content), len(content))
         return f"{self._uri}/{name}"
+
+    def put(self, name: str, file: Path) -> None:
+        """In parts where it is large; it appears whole."""
+        with s3_errors(f"writing {self._uri}/{name}"):
+            self._client.fput_object(self._bucket, self._key(name), str(file))
 
     def names(self, prefix: str) -> list[str]:
         """Objects below the prefix, a thousand a request."""

@@ -148,6 +148,7 @@ def test_keys_come_from_secrets_and_only_where_the_bucket_is_used():
     executors = load("training")[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert {name for name, executor in executors.items() if "secretAsEnv" in executor} == {
         "exec-ingest",
+        "exec-validate",
         "exec-compute-ela",
         "exec-find-champion",
         "exec-train",

@@ -21,6 +21,7 @@ from forgery.dataset.ingest import ingest
 from forgery.dataset.manifest import DatasetInfo
 from forgery.errors import StorageError
 from forgery.evidence import build_evidence
+from forgery.evidence_parts import part_names
 from forgery.recipes.ela import ElaRecipe
 
 RECIPE = ElaRecipe(size_px=16)
@@ -75,6 +76,22 @@ def test_a_busy_bucket_costs_time_and_nothing_else(
     assert again.digest == first.digest
     assert busy.faults["throttled"] > 10
     assert busy.faults["broken"] > 3
+
+
+def test_tasks_read_their_own_shards_from_the_bucket(
+    source: str, undisturbed: DatasetInfo, busy: FaultyBucket, s3_bucket: str, tmp_path: Path
+) -> None:
+    options = DataOptions(shards_in="cache", shard_pictures=6)
+    info = ingest(source, tmp_path / "set", options, 0, f"s3://{s3_bucket}/cache")
+    assert info.digest == undisturbed.digest
+    assert not list((tmp_path / "set").rglob("*.tar"))
+    busy.read.clear()
+    first = part_names(info, options.shard_mb, options.shard_pictures)[0]
+    build_evidence(tmp_path / "set", tmp_path / "one", RECIPE, part=first, shard_mb=64, shard_pictures=6)
+    assert {path.rsplit("/", 2)[1] for path in busy.read} == {"pictures"}
+    assert len(set(busy.read)) == 1
+    whole = build_evidence(tmp_path / "set", tmp_path / "whole", RECIPE)
+    assert whole.digest == build_evidence(tmp_path / "undisturbed", tmp_path / "other", RECIPE).digest
 
 
 def test_a_bucket_that_only_ever_refuses_is_told_in_its_own_words(

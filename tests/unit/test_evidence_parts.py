@@ -17,7 +17,7 @@ from forgery.config import DataOptions
 from forgery.dataset.ingest import ingest
 from forgery.dataset.manifest import read_info
 from forgery.dataset.shards import read_members
-from forgery.errors import StorageError
+from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import build_evidence, read_evidence_info, read_index
 from forgery.evidence_parts import join_parts, part_names
 from forgery.histories import MATCHED
@@ -220,3 +220,37 @@ def test_what_a_killed_step_kept_is_not_computed_again(image_set: Path, tmp_path
     undisturbed = build_evidence(image_set, tmp_path / "other", RECIPE)
     assert again.digest == undisturbed.digest
     assert json.loads((tmp_path / "out" / "evidence.json").read_text())["digest"] == undisturbed.digest
+
+
+def test_shards_in_a_cache_are_read_from_there_and_stored_once(image_set: Path, tmp_path: Path) -> None:
+    source, cache = make_source(tmp_path / "source", PICTURES), f"file://{tmp_path}/cache"
+    options = MANY.model_copy(update={"shards_in": "cache"})
+    info = ingest(str(source), tmp_path / "set", options, 0, cache)
+    assert not list((tmp_path / "set").rglob("*.tar"))
+    stored = sorted((tmp_path / "cache" / "pictures").iterdir())
+    assert sorted(f"pictures/{path.name}" for path in stored) == sorted(shard.object for shard in info.shards)
+    assert info.digest == read_info(image_set).digest
+    parts, elsewhere = build_all(tmp_path / "set", tmp_path / "parts"), build_all(image_set, tmp_path / "elsewhere")
+    assert maps(joined(parts, tmp_path / "j1")) == maps(joined(elsewhere, tmp_path / "j2"))
+
+    written = {path: path.stat().st_mtime_ns for path in stored}
+    stored[0].unlink()
+    assert ingest(str(source), tmp_path / "again", options, 0, cache) == info
+    now = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "pictures").iterdir()}
+    assert now.keys() == written.keys()
+    assert [path for path in written if now[path] != written[path]] == [stored[0]]
+
+
+def test_a_stored_shard_that_is_gone_is_named(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", PICTURES)
+    options = MANY.model_copy(update={"shards_in": "cache"})
+    info = ingest(str(source), tmp_path / "set", options, 0, f"file://{tmp_path}/cache")
+    (tmp_path / "cache" / info.shards[0].object).unlink()
+    with pytest.raises(StorageError, match=r"shard train-00000.tar .* is missing or damaged"):
+        build_evidence(tmp_path / "set", tmp_path / "out", RECIPE)
+
+
+def test_shards_in_a_cache_need_one(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="name one with cache"):
+        ingest(str(make_source(tmp_path / "source", 12)), tmp_path / "set", DataOptions(shards_in="cache"), 0)
+    assert not (tmp_path / "set").exists()

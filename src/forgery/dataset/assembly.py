@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from forgery.dataset.intake import Draft, Facts, Intake
 from forgery.dataset.manifest import SPLITS, DatasetInfo, Picture, ShardInfo, Split
 from forgery.dataset.shards import ShardWriter
 from forgery.dataset.split import assign_splits, group_sizes, require_train, split_of_digest
+from forgery.dataset.stored import StoredShards, open_stored
 from forgery.errors import SourceError
 from forgery.histories import SaveList
 from forgery.progress import track
@@ -39,7 +40,9 @@ class _Plan:
         return digest if draft.group is None else self.first_of_group[draft.group]
 
 
-def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOptions, seed: int) -> DatasetInfo:
+def write_image_set(
+    folder: Path, intake: Intake, layout: str, options: DataOptions, seed: int, cache: str = ""
+) -> DatasetInfo:
     """Write what the intake holds as an image set.
 
     Args:
@@ -48,18 +51,21 @@ def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOpti
         layout: Of the source, for the summary.
         options: Fractions of the splits, size of the shards.
         seed: Of the split.
+        cache: Where shards go if `options.shards_in` says so.
 
     Returns:
         The summary that is also in `dataset.json`.
 
     Raises:
         SourceError: No picture was accepted.
+        StorageError: The cache cannot be written.
     """
+    stored = open_stored(options, cache)
     plan = _plan(intake, options, seed)
     counts = {split: {"authentic": 0, "forged": 0} for split in SPLITS}
     content = hashlib.sha256()
     shards: dict[str, ShardInfo] = {}
-    for digest, picture, mask_digest in _write_pictures(folder, intake, plan, options):
+    for digest, picture, mask_digest in _write_pictures(folder, intake, plan, options, stored):
         counts[picture.split][picture.label] += 1
         shards[picture.shard] = _with_picture(shards.get(picture.shard), picture)
         group = plan.group(digest, intake.draft(digest)).hex()
@@ -71,11 +77,19 @@ def write_image_set(folder: Path, intake: Intake, layout: str, options: DataOpti
         pictures=len(plan.digests),
         rejects=len(intake.rejects),
         counts=counts,
-        shards=sorted(shards.values(), key=lambda shard: (SPLITS.index(shard.split), shard.name)),
+        shards=_listed(shards.values(), stored),
+        place=cache if stored else "",
     )
     _write_rejects(folder, intake)
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
     return info
+
+
+def _listed(shards: Iterable[ShardInfo], stored: StoredShards | None) -> list[ShardInfo]:
+    ordered = sorted(shards, key=lambda shard: (SPLITS.index(shard.split), shard.name))
+    if stored is None:
+        return ordered
+    return [shard.model_copy(update={"object": stored.objects[shard.name]}) for shard in ordered]
 
 
 def _with_picture(shard: ShardInfo | None, picture: Picture) -> ShardInfo:
@@ -125,12 +139,13 @@ class _ByDigest(dict[bytes, Split]):
 
 
 def _write_pictures(
-    folder: Path, intake: Intake, plan: _Plan, options: DataOptions
+    folder: Path, intake: Intake, plan: _Plan, options: DataOptions, stored: StoredShards | None
 ) -> Iterator[tuple[bytes, Picture, str | None]]:
     """Write shards and manifest; yields each picture with the digest of its mask."""
     with contextlib.ExitStack() as stack:
-        limits = options.shard_mb, options.shard_pictures
-        writers = {split: stack.enter_context(ShardWriter(folder, split, *limits)) for split in SPLITS}
+        sizes = options.shard_mb, options.shard_pictures
+        finished = stored.take if stored else lambda _: None
+        writers = {split: stack.enter_context(ShardWriter(folder, split, *sizes, finished)) for split in SPLITS}
         saves = stack.enter_context(SaveList(folder))
         manifest = stack.enter_context((folder / "manifest.jsonl").open("w"))
         for digest in track(plan.digests, len(plan.digests), "writing shards"):

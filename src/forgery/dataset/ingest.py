@@ -48,7 +48,8 @@ def ingest(source: str, out: Path, options: DataOptions, seed: int, cache: str =
         options: Layout, limits, fractions of the split.
         seed: Seeds sample and split.
         cache: s3://bucket/prefix or file://PATH where files read from a bucket are kept, so that an ingest that is
-            killed goes on; empty for none. Files of other sources are as near as their copies would be.
+            killed goes on; empty for none. Files of other sources are as near as their copies would be. The shards
+            lie there too, instead of in `out`, where `options.shards_in` says so.
 
     Returns:
         The summary that is also in `dataset.json`; its digest depends on content, labels, groups and masks only.
@@ -70,7 +71,7 @@ def ingest(source: str, out: Path, options: DataOptions, seed: int, cache: str =
             _read_all(each, listing.pictures, options, intake, kept)
         layout = "+".join(listing.layout for listing in listings)
         del listings, listed, listing, kept  # as large as all that is kept of the pictures from here on
-        info = write_image_set(folder, intake, layout, options, seed)
+        info = write_image_set(folder, intake, layout, options, seed, cache)
     logger.info("image set %s: %d pictures, %d rejects, %s", info.digest, info.pictures, info.rejects, info.counts)
     return info
 

@@ -60,7 +60,7 @@ class Reject(BaseModel):
 class ShardInfo(BaseModel):
     """One shard of an image set: its file name, whose pictures it holds, how many, and their bytes without masks.
 
-    `first` and `last` are the digests it begins and ends with.
+    `first` and `last` are the digests it begins and ends with; `object` is its name in the image set's `place`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,12 +71,14 @@ class ShardInfo(BaseModel):
     bytes: int
     first: str
     last: str
+    object: str = ""
 
 
 class DatasetInfo(BaseModel):
     """Summary of an image set; `digest` depends on content, labels, groups and masks only, not on names or paths.
 
-    `shards` are in order of split, then of the digests they hold.
+    `shards` are in order of split, then of the digests they hold. They lie beside this, or in `place` where that is
+    named: s3://bucket/prefix or file://PATH.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +90,7 @@ class DatasetInfo(BaseModel):
     rejects: int
     counts: dict[str, dict[str, int]]  # split -> label -> pictures
     shards: list[ShardInfo] = []
+    place: str = ""
 
 
 def read_info(folder: Path) -> DatasetInfo:

@@ -3,13 +3,16 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, TYPE_CHECKING, Self
 
-from forgery.dataset.manifest import SPLITS, Picture, Split, read_pictures
-from forgery.errors import StorageError
+from forgery.dataset.manifest import SPLITS, Picture, Split, read_info, read_pictures
+from forgery.errors import ForgeryError, StorageError
+
+if TYPE_CHECKING:
+    from forgery.places import Place
 
 SHARD_FOLDER = "shards"
 MEGABYTE = 1_000_000
@@ -21,8 +24,19 @@ class ShardWriter:
     Members carry no time, owner or mode of this machine, so equal content gives equal files.
     """
 
-    def __init__(self, folder: Path, stem: str, shard_mb: int, most: int | None = None) -> None:
-        """Write nothing yet; a shard is full after `shard_mb` megabytes, or `most` calls of `add`."""
+    def __init__(
+        self,
+        folder: Path,
+        stem: str,
+        shard_mb: int,
+        most: int | None = None,
+        finished: Callable[[Path], None] = lambda _: None,
+    ) -> None:
+        """Write nothing yet; a shard is full after `shard_mb` megabytes, or `most` calls of `add`.
+
+        `finished` is called with each shard that is complete, and may take it away.
+        """
+        self._finished = finished
         self._folder = folder / SHARD_FOLDER
         self._stem = stem
         self._max_bytes = shard_mb * MEGABYTE
@@ -73,6 +87,7 @@ class ShardWriter:
         if self._tar is not None:
             self._tar.close()
             self._tar = None
+            self._finished(self._folder / f"{self._stem}-{self._count - 1:05d}.tar")
 
 
 def read_members(shard: Path) -> Iterator[tuple[str, bytes]]:
@@ -82,15 +97,47 @@ def read_members(shard: Path) -> Iterator[tuple[str, bytes]]:
         StorageError: The shard is missing or damaged.
     """
     try:
-        with tarfile.open(shard, "r:") as tar:
-            while (info := tar.next()) is not None:
-                file = tar.extractfile(info)
-                yield info.name, file.read() if file else b""
-                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps a record of each
+        with shard.open("rb") as file:
+            yield from _members(file)
     except (tarfile.TarError, FileNotFoundError) as error:
-        raise StorageError(
-            f"shard {shard} is missing or damaged ({error}); run the step that wrote it again"
-        ) from error
+        raise _lost(str(shard), error) from error
+
+
+def _lost(shard: str, error: Exception) -> StorageError:
+    return StorageError(f"shard {shard} is missing or damaged ({error}); run the step that wrote it again")
+
+
+def _members(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        while (info := tar.next()) is not None:
+            content = tar.extractfile(info)
+            yield info.name, content.read() if content else b""
+            tar.members.clear()  # type: ignore[attr-defined]  # else it keeps a record of each
+
+
+class _Shards:
+    """The shards of an image set, beside its manifest or in its place."""
+
+    def __init__(self, image_set: Path) -> None:
+        self._folder = image_set / SHARD_FOLDER
+        info = read_info(image_set)
+        self._where = info.place
+        self._objects = {shard.name: shard.object for shard in info.shards if shard.object}
+        self._place: Place | None = None
+
+    def read(self, shard: str) -> Iterator[tuple[str, bytes]]:
+        """As `read_members`."""
+        if shard not in self._objects:
+            yield from read_members(self._folder / shard)
+            return
+        from forgery.places import open_place
+
+        self._place = self._place or open_place(self._where)
+        try:
+            with self._place.open(self._objects[shard]) as file:
+                yield from _members(file)
+        except (tarfile.TarError, ForgeryError) as error:
+            raise _lost(f"{shard} ({self._objects[shard]} in {self._where})", error) from error
 
 
 def read_encoded(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tuple[Picture, bytes]]:
@@ -129,13 +176,14 @@ def _read(
     image_set: Path, splits: Sequence[Split], shards: Collection[str] | None = None
 ) -> Iterator[tuple[Picture, bytes, bytes | None]]:
     """Walk manifest and shards together: both are in order of digest within a split."""
+    stored = _Shards(image_set)
     for split in splits:
         shard = ""
         members: Iterator[tuple[str, bytes]] = iter(())
         for picture in read_pictures(image_set, (split,), shards):
             if picture.shard != shard:
                 shard = picture.shard
-                members = read_members(image_set / SHARD_FOLDER / shard)
+                members = stored.read(shard)
             encoded = _expect(members, picture.member, image_set)
             yield picture, encoded, _expect(members, picture.mask_member, image_set) if picture.mask_member else None
 
