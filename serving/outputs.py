@@ -38,6 +38,7 @@ ACTIVATION_MAP = Output("activation_map", "FP32", (-1, -1, -1), on_request=True)
 EXPLANATIONS = (
     Output("ela", "BYTES", (-1,), on_request=True),
     Output("heatmap", "BYTES", (-1,), on_request=True),
+    Output("self_matches", "BYTES", (-1,), on_request=True),
     Output("spectrum", "BYTES", (-1,), on_request=True),
     Output("image_info", "BYTES", (-1,), on_request=True),
 )

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 VERDICT = ("label", "probability_forged", "threshold", "confidence", "model_version")
 BAND = ("band_low", "band_high")
-PICTURES = ("ela", "heatmap", "spectrum")
+PICTURES = ("ela", "heatmap", "self_matches", "spectrum")
 INFO = "image_info"
 _INPUT = "image"
 # Beyond the server's own limit of 30 s, so that its sentence arrives rather than ours.
@@ -59,7 +59,7 @@ class Answer:
         confidence: Probability that the label is right, in [0, 1].
         band: Both ends of the inconclusive band; None where the endpoint does not tell.
         model_version: Digest of the bundle that answered.
-        pictures: PNG files by output name: `ela`, `heatmap`, `spectrum`, as far as they were asked for.
+        pictures: PNG files by output name: `ela`, `heatmap`, `self_matches`, `spectrum`, as far as they were asked for.
         info: Facts of the file, as far as they were asked for.
         seconds: From sending the request to the end of the answer.
     """

@@ -123,6 +123,11 @@ def card_link(address: str) -> str:
     return f'<p class="quiet"><a href="{escape(address)}" target="_blank" rel="noopener">Model card</a></p>'
 
 
+def self_matches_figure(png: str) -> str:
+    """The picture with its repeated regions, at its data URI."""
+    return f'<img class="spectrum" src="{png}" alt="The picture, with regions that repeat outlined and joined">'
+
+
 def spectrum_figure(png: str) -> str:
     """The spectrum, at its data URI."""
     return f'<img class="spectrum" src="{png}" alt="Log magnitude of the picture’s Fourier transform">'

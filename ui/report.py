@@ -17,7 +17,12 @@ from ui.verdict import LIMITS, explain, percent, words
 from ui.views import channels, data_uri, is_upright, lossless_uri, stretched, view
 
 _FOLDER = Path(__file__).parent
-_NAMES = {"ela": "Error levels, as the model saw them", "heatmap": "Where the model looked", "spectrum": "Spectrum"}
+_NAMES = {
+    "ela": "Error levels, as the model saw them",
+    "heatmap": "Where the model looked",
+    "self_matches": "Regions that repeat",
+    "spectrum": "Spectrum",
+}
 
 
 @cache

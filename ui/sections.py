@@ -32,6 +32,11 @@ _ABOUT_SPECTRUM = (
     "a grid away from the cross hint at enlarging, rotating or a generator; the cross itself comes from straight edges "
     "and from JPEG’s blocks."
 )
+_ABOUT_SELF_MATCHES = (
+    "Regions that repeat within the picture, each outlined and joined to its counterpart; a picture without outlines "
+    "has none. A copy-move leaves them. So do windows, tiles and reflections, and which of the two came first cannot "
+    "be told."
+)
 _PICTURE_AND_WORDS = (8, 5)
 _BUTTONS = 8  # more do not fit beside the picture
 _LABELS = ("forged", "inconclusive", "authentic")
@@ -73,13 +78,18 @@ def _draw(html: str) -> None:
 
 
 def show_evidence(case: Case, answer: Answer) -> None:
-    """Error levels, heat map and spectrum, as far as the endpoint gave them."""
-    tabs = {"ela": "Error levels", "heatmap": "Where the model looked", "spectrum": "Spectrum"}
+    """Error levels, heat map, self-matches and spectrum, as far as the endpoint gave them."""
+    tabs = {
+        "ela": "Error levels",
+        "heatmap": "Where the model looked",
+        "self_matches": "Repeated regions",
+        "spectrum": "Spectrum",
+    }
     given = [name for name in tabs if name in answer.pictures]
     if not given:
         return
     st.html(markup.section("Evidence"))
-    draw = {"ela": _error_levels, "heatmap": _heat_map, "spectrum": _spectrum}
+    draw = {"ela": _error_levels, "heatmap": _heat_map, "self_matches": _self_matches, "spectrum": _spectrum}
     for tab, name in zip(st.tabs([tabs[name] for name in given]), given, strict=True):
         with tab:
             draw[name](case, answer)
@@ -128,6 +138,12 @@ def _heat_map(case: Case, answer: Answer) -> None:
         base = Layer(address, f"The picture {case.chosen.name}", "Picture")
         top = Layer(data_uri(heatmap), "The same picture, tinted where the model found signs of forgery", "Heat map")
         layers(base, top, "opacity", "Opacity of the heat map", 80, "heat")
+
+
+def _self_matches(_: Case, answer: Answer) -> None:
+    place, beside = st.columns(_PICTURE_AND_WORDS, gap="large")
+    place.html(markup.self_matches_figure(data_uri(answer.pictures["self_matches"])))
+    beside.html(markup.quiet(_ABOUT_SELF_MATCHES))
 
 
 def _spectrum(_: Case, answer: Answer) -> None:

@@ -89,7 +89,7 @@ class Request:
 def hostile_request(seed: int, model_name: str = "forgery") -> Request:
     """The same request for the same seed: every third a broken v1 or v2 body, the others uploads of broken files."""
     if seed % 3:
-        wishes = ("", "?outputs=label,ela,heatmap,spectrum,image_info")
+        wishes = ("", "?outputs=label,ela,heatmap,self_matches,spectrum,image_info")
         return Request(f"/v1/detect{wishes[seed % 2]}", hostile_file(seed), {})
     random = np.random.default_rng(seed)
     body = _v1_body(seed, random) if seed % 2 else _v2_body(seed, random)

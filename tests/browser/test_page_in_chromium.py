@@ -64,6 +64,10 @@ def test_a_picture_gets_verdict_evidence_and_details_in_this_order(
     page.get_by_role("tab", name="Where the model looked").click()
     settle(page)
     keep_screenshot(page, "heatmap")
+    page.get_by_role("tab", name="Repeated regions").click()
+    settle(page)
+    expect(page.get_by_role("img", name="with regions that repeat outlined")).to_be_visible()
+    keep_screenshot(page, "self_matches")
     local = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")
     assert [url for url in elsewhere if not url.startswith(local)] == []
 

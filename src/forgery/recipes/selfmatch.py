@@ -5,7 +5,8 @@ similarity transform (translation, rotation, scale); the picture, brought onto i
 by pixel in a connected region. Keypoints propose, pixels decide: repeated texture passes the first but not the second.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -38,16 +39,33 @@ _CLOSING = np.ones((9, 9), np.uint8)
 
 
 @dataclass(frozen=True)
+class Link:
+    """A region that repeats.
+
+    Attributes:
+        here: Its outline, float32 [k, 2]: x and y as parts of the picture's width and height, 0..1.
+        there: The outline of its counterpart, point for point; it may reach beyond the picture.
+        matches: Keypoints that lie in it.
+    """
+
+    here: Floats
+    there: Floats
+    matches: int
+
+
+@dataclass(frozen=True)
 class SelfMatches:
     """What repeats, at the working size.
 
     Attributes:
         agreement: Correlation of a pixel's surroundings with those of its counterpart, 0..1; 0 where nothing repeats.
         support: Number of keypoint matches behind it on a logarithmic scale, 0..1 (1 is 255 matches).
+        links: The regions, each with its counterpart.
     """
 
     agreement: Floats
     support: Floats
+    links: list[Link] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -192,9 +210,19 @@ def _verify(grey: NDArray[np.uint8], transform: NDArray[np.float64], places: Flo
         return
     region = (counts > 0)[labels].astype(np.float32)
     strength = region * min(1.0, float(np.log2(1 + counts.sum())) / 8)
+    found.links.extend(_links(np.asarray(labels, np.int32), counts, transform))
     for target, values in ((found.agreement, region * agreement), (found.support, strength)):
         for end in (values, cv2.warpAffine(values, transform, size)):
             np.maximum(target, end, out=target)
+
+
+def _links(labels: NDArray[np.int32], counts: NDArray[np.intp], transform: NDArray[np.float64]) -> Iterator[Link]:
+    size = np.array(labels.shape[::-1])
+    for label in np.flatnonzero(counts):
+        outlines, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        here = np.asarray(max(outlines, key=len)[:, 0], np.float32)
+        there = np.asarray(_moved(here, transform) / size, np.float32)
+        yield Link(np.asarray(here / size, np.float32), there, int(counts[label]))
 
 
 def _agreement(grey: NDArray[np.uint8], transform: NDArray[np.float64]) -> tuple[Floats, NDArray[np.uint8]]:

@@ -56,9 +56,9 @@ def test_row_i_of_every_output_belongs_to_picture_i(client: httpx.Client, jpeg: 
 
 
 def test_outputs_pick_what_is_computed_and_in_which_order(client: httpx.Client, jpeg: bytes) -> None:
-    found = columns(infer(client, v2(jpeg, outputs=("ela", "label", "heatmap", "spectrum"))))
-    assert list(found) == ["ela", "label", "heatmap", "spectrum"]
-    for name in ("ela", "heatmap", "spectrum"):
+    found = columns(infer(client, v2(jpeg, outputs=("ela", "label", "heatmap", "self_matches", "spectrum"))))
+    assert list(found) == ["ela", "label", "heatmap", "self_matches", "spectrum"]
+    for name in ("ela", "heatmap", "self_matches", "spectrum"):
         with Image.open(io.BytesIO(base64.b64decode(found[name][0]))) as picture:
             assert picture.format == "PNG"
 

@@ -13,7 +13,7 @@ from skimage import data
 from forgery.errors import InvalidConfig
 from forgery.recipes import evidence, parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
-from forgery.recipes.selfmatch import self_matches
+from forgery.recipes.selfmatch import Link, self_matches
 
 RECIPE = BlocksRecipe()
 SMALL = BlocksRecipe(cells=16, matches=False)
@@ -46,6 +46,21 @@ def copied(picture: Image.Image, turn: float = 0.0, side: int = SIDE) -> Image.I
 def agreement_in_pixels(picture: Image.Image) -> NDArray[np.float32]:
     found = self_matches(np.asarray(picture.convert("L"))).agreement
     return np.asarray(Image.fromarray(found).resize(picture.size, Image.Resampling.BOX))
+
+
+def test_a_copy_is_linked_to_where_it_came_from(photograph: Image.Image) -> None:
+    links = self_matches(np.asarray(copied(photograph).convert("L"))).links
+    assert links
+    ends = {tuple(int(each) for each in end) for link in links for end in _corners(link, photograph.size)}
+    near = [np.abs(np.array(end) - place).max() < SIDE / 4 for place in (COPIED_FROM, COPIED_TO) for end in ends]
+    assert any(near[: len(ends)])
+    assert any(near[len(ends) :])
+    assert self_matches(np.asarray(photograph.convert("L"))).links == []
+
+
+def _corners(link: Link, size: tuple[int, int]) -> list[tuple[float, float]]:
+    """Row and column of the upper left corner of both ends, in pixels."""
+    return [tuple((end * size).min(axis=0)[::-1]) for end in (link.here, link.there)]
 
 
 @given(st.integers(8, 256), st.booleans(), st.booleans())

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
 
 from forgery.picture import DEFAULT_LIMITS
 from forgery.recipes import evidence, parse_recipe
-from serving.explain import SIDE_PX, Subject, ela, heatmap, image_info, jpeg_quality, spectrum
+from serving.explain import SIDE_PX, Subject, ela, heatmap, image_info, jpeg_quality, self_matches, spectrum
 
 RECIPE = "ela1_q90_gain15_32_bilinear"
 
@@ -62,6 +63,27 @@ def test_the_heat_map_tints_only_where_signs_of_forgery_are(photo: Image.Image) 
 def test_the_heat_map_needs_an_activation_map(photo: Image.Image) -> None:
     with pytest.raises(ValueError, match="activation"):
         heatmap(subject(photo))
+
+
+def test_regions_that_repeat_are_outlined_and_joined() -> None:
+    photo = Image.fromarray(load_sample_image("china.jpg"))
+    copied = photo.copy()
+    copied.paste(photo.crop((400, 180, 500, 280)), (60, 300))
+    before, after = (pixels(self_matches(subject(each, quality=95))).astype(int) for each in (photo, copied))
+    assert max(after.shape[:2]) == SIDE_PX
+    yellow = (np.abs(after - (240, 228, 66)).max(axis=2) < 30) & (np.abs(after - before).max(axis=2) > 40)
+    rows, columns = np.nonzero(yellow)
+    scale = SIDE_PX / photo.width
+    # From one end to the other, and nowhere else.
+    assert columns.min() / scale == pytest.approx(60, abs=25)
+    assert columns.max() / scale == pytest.approx(500, abs=25)
+    assert rows.min() / scale == pytest.approx(180, abs=25)
+
+
+def test_a_picture_without_repetition_is_shown_as_it_is(photo: Image.Image) -> None:
+    one = subject(photo)
+    expected = ImageOps.contain(Image.open(io.BytesIO(one.encoded)).convert("RGB"), (SIDE_PX, SIDE_PX))
+    np.testing.assert_array_equal(pixels(self_matches(one)), np.asarray(expected))
 
 
 def test_the_spectrum_shows_a_period_as_two_peaks() -> None:

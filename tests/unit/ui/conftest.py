@@ -48,6 +48,7 @@ def answer(picture: Image.Image, encode: Callable[..., bytes]) -> Answer:
         pictures={
             "ela": encode(Image.new("RGB", (32, 32), "navy"), "PNG"),
             "heatmap": encode(picture, "PNG"),
+            "self_matches": encode(picture, "PNG"),
             "spectrum": encode(Image.new("L", (64, 64)), "PNG"),
         },
         info={"format": "JPEG", "width": 320, "height": 240, "bytes": 1, "software": None, "jpeg_quality": 95},
