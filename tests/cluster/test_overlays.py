@@ -1,7 +1,8 @@
 """Every overlay passes a server-side dry run: schemas, admission and KServe's own webhooks."""
 
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,26 @@ def test_a_service_that_the_webhook_refuses_is_refused(namespaces: None) -> None
     done = subprocess.run(command, input=yaml.safe_dump(service), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "denied the request" in done.stderr
+
+
+def _with(folder: Path, *components: str) -> Path:
+    """The dev overlay's serving side with components."""
+    shutil.copytree(OVERLAYS[0].parents[1], folder / "manifests")
+    overlay = folder / "manifests/overlays/dev/serving/kustomization.yaml"
+    added = yaml.safe_dump({"components": [f"../../../components/{name}" for name in components]})
+    overlay.write_text(overlay.read_text() + added)
+    return overlay.parent
+
+
+@pytest.mark.parametrize(
+    "components", [["autoscaling"], ["autoscaling-keda"], ["knative", "scale-to-zero"]], ids="+".join
+)
+def test_the_api_server_takes_every_way_of_scaling(
+    namespaces: None, definitions: Callable[[str], None], tmp_path: Path, components: list[str]
+) -> None:
+    if "autoscaling-keda" in components:
+        definitions("scaledobjects.keda.sh")
+    command = ["kubectl", "apply", "--dry-run=server", "--validate=strict", "-k", str(_with(tmp_path, *components))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("scaledobject.keda.sh") == (2 if "autoscaling-keda" in components else 0)

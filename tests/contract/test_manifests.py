@@ -153,13 +153,14 @@ def test_the_example_of_secrets_has_what_the_overlay_refers_to() -> None:
 
 
 @pytest.fixture
-def with_component(tmp_path: Path) -> Callable[[str], Objects]:
-    """The dev overlay's serving side with one component; kustomize wants paths below a common folder."""
+def with_component(tmp_path: Path) -> Callable[..., Objects]:
+    """The dev overlay's serving side with components; kustomize wants paths below a common folder."""
 
-    def build(name: str) -> Objects:
+    def build(*names: str) -> Objects:
         shutil.copytree(MANIFESTS, tmp_path / "manifests")
         overlay = tmp_path / "manifests/overlays/dev/serving/kustomization.yaml"
-        overlay.write_text(overlay.read_text() + f"components: [../../../components/{name}]\n")
+        components = [f"../../../components/{name}" for name in names]
+        overlay.write_text(overlay.read_text() + yaml.safe_dump({"components": components}))
         return render(overlay.parent)
 
     return build
@@ -176,6 +177,33 @@ def test_knative_has_one_port_a_component(with_component: Callable[[str], Object
     assert service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Knative"
     assert len(service["spec"]["transformer"]["containers"][0]["ports"]) == 1
     assert not [key for key in objects if key[0] == "PodDisruptionBudget"]
+
+
+def test_requests_inside_scale_the_components_apart(with_component: Callable[..., Objects]) -> None:
+    from serving.metrics import INSIDE
+
+    objects = with_component("autoscaling-keda")
+    service = objects["InferenceService", "forgery", "forgery"]
+    assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "external"
+    for component in ("transformer", "predictor"):
+        scaled = objects["ScaledObject", "forgery", f"forgery-{component}"]["spec"]
+        assert scaled["scaleTargetRef"]["name"] == f"forgery-{component}"  # KServe's Deployment of that component
+        (trigger,) = scaled["triggers"]
+        (metric,) = INSIDE.describe()
+        assert trigger["metadata"]["query"] == f'sum({metric.name}{{namespace="forgery", component="{component}"}})'
+        drained_s = service["spec"][component]["terminationGracePeriodSeconds"]
+        (slowly,) = scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]["policies"]
+        assert (slowly["type"], slowly["value"]) == ("Pods", 1)
+        assert slowly["periodSeconds"] >= drained_s  # one has ended before the next one goes
+
+
+def test_nobody_waits_for_nobody(with_component: Callable[..., Objects]) -> None:
+    service = with_component("knative", "scale-to-zero")["InferenceService", "forgery", "forgery"]
+    assert service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Knative"
+    for component in ("transformer", "predictor"):
+        spec = service["spec"][component]
+        assert (spec["minReplicas"], spec["scaleMetric"]) == (0, "concurrency")
+        assert spec["maxReplicas"] > 1
 
 
 def test_the_gateway_opens_the_service_to_the_outside(with_component: Callable[[str], Objects]) -> None:
