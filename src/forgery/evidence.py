@@ -16,7 +16,7 @@ from typing import Any, Final
 from forgery.cores import available_cores
 from forgery.dataset.manifest import Picture, ShardInfo, Split, read_info
 from forgery.dataset.shards import MEGABYTE, ShardWriter, read_with_masks, require_intact
-from forgery.evidence_cache import EvidenceCache, KeptMaps, Key
+from forgery.evidence_cache import EvidenceCache, KeptMaps
 from forgery.evidence_maps import Work, missing_maps
 from forgery.evidence_parts import shards_of_part
 from forgery.evidence_set import (
@@ -221,14 +221,8 @@ def _write(folder: Path, computed: Iterable[tuple[Work, list[bytes]]], part: str
 
 def _compute(works: Iterator[Work], job: _Job, workers: int) -> Iterator[tuple[Work, list[bytes]]]:
     """All maps of each picture, in the order of pictures; new ones are kept, a pack at a time."""
-    new: dict[Key, bytes] = {}
-    size = 0
+    packs = job.cache.writer(job.pack_bytes)
     for work, computed in missing_maps(works, job.recipe, workers):
-        for variant, png in computed.items():
-            new[work.picture.digest, work.key(variant, job.recipe.dense)] = png
-            size += len(png)
-        if size >= job.pack_bytes:
-            job.cache.keep(new)
-            new, size = {}, 0
+        packs.add(work.picture.digest, {work.key(variant, job.recipe.dense): png for variant, png in computed.items()})
         yield work, [(work.known | computed)[name] for name in work.names]
-    job.cache.keep(new)
+    packs.flush()

@@ -13,10 +13,11 @@ import importlib.metadata
 import io
 import logging
 import tarfile
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from forgery.errors import StorageError
 from forgery.places import Place, open_place
@@ -71,18 +72,26 @@ class EvidenceCache:
         covering = [name for name in names if _overlaps(name, low, high)]
         return KeptMaps([_Pack(self._members(name)) for name in covering])
 
-    def keep(self, maps: dict[Key, bytes]) -> None:
-        """Write a pack."""
-        if self._place is None or not maps:
+    def writer(self, pack_bytes: int) -> "PackWriter":
+        """Keeps maps in packs of about so many bytes."""
+        return PackWriter(self, pack_bytes)
+
+    def keep(self, pack: Path, first: str, last: str) -> None:
+        """Send a pack with maps of pictures with digests from `first` to `last`."""
+        if self._place is None:
             return
-        content = _tar(maps)
-        digests = [digest for digest, _ in maps]
-        first, last = min(digests)[:_KEY_DIGITS], max(digests)[:_KEY_DIGITS]
-        name = f"{first}-{last}-{hashlib.sha256(content).hexdigest()[:_KEY_DIGITS]}.tar"
+        with pack.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        name = f"{first[:_KEY_DIGITS]}-{last[:_KEY_DIGITS]}-{content[:_KEY_DIGITS]}.tar"
         try:
-            self._place.write(f"{self._prefix}/{name}", content)
+            self._place.put(f"{self._prefix}/{name}", pack)
         except StorageError as error:
             self._warn(error)
+
+    @property
+    def used(self) -> bool:
+        """Whether there is a place to keep anything in."""
+        return self._place is not None
 
     def _members(self, name: str) -> Iterator[tuple[Key, bytes]]:
         """Keys and maps of a pack; it ends where the pack is damaged."""
@@ -105,6 +114,50 @@ class EvidenceCache:
         if not self._warned:
             logger.warning("maps that %s may hold are computed anew: %s", self._where, error)
         self._warned = True
+
+
+class PackWriter:
+    """Writes maps to a temporary file and sends it when it is full; maps come in order of digest, split by split."""
+
+    def __init__(self, cache: EvidenceCache, pack_bytes: int) -> None:
+        """Write nothing yet."""
+        self._cache = cache
+        self._pack_bytes = pack_bytes
+        self._file: IO[bytes] | None = None
+        self._tar: tarfile.TarFile | None = None
+        self._first = self._last = ""
+
+    def add(self, digest: str, maps: Mapping[str, bytes]) -> None:
+        """Take the maps of one picture by the rest of their keys."""
+        if not maps or not self._cache.used:
+            return
+        if self._file is not None and (digest < self._last or self._file.tell() >= self._pack_bytes):
+            self.flush()
+        if self._file is None:
+            self._file = tempfile.NamedTemporaryFile(prefix="forgery-pack-", suffix=".tar")  # noqa: SIM115  - flush
+            self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            self._first = digest
+        self._last = digest
+        for key, png in sorted(maps.items()):
+            self._append(f"{digest}.{key}.{_checksum(png)}", png)
+
+    def _append(self, name: str, png: bytes) -> None:
+        if self._tar is None:
+            return
+        info = tarfile.TarInfo(name)
+        info.size = len(png)
+        self._tar.addfile(info, io.BytesIO(png))
+        self._tar.members.clear()  # type: ignore[attr-defined]  # else it keeps a record of each
+
+    def flush(self) -> None:
+        """Send what was taken since the last time."""
+        if self._tar is None or self._file is None:
+            return
+        self._tar.close()
+        self._file.flush()
+        self._cache.keep(Path(self._file.name), self._first, self._last)
+        self._file.close()
+        self._file = self._tar = None
 
 
 class KeptMaps:
@@ -138,13 +191,3 @@ def _overlaps(name: str, low: str, high: str) -> bool:
 
 def _checksum(png: bytes) -> str:
     return hashlib.sha256(png).hexdigest()[:_KEY_DIGITS]
-
-
-def _tar(maps: dict[Key, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for (digest, key), png in sorted(maps.items()):
-            info = tarfile.TarInfo(f"{digest}.{key}.{_checksum(png)}")
-            info.size = len(png)
-            tar.addfile(info, io.BytesIO(png))
-    return packed.getvalue()

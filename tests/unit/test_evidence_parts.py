@@ -198,8 +198,8 @@ from forgery.evidence import build_evidence
 from forgery.recipes.ela import ElaRecipe
 image_set, out, cache = sys.argv[1:]
 keep = evidence_cache.EvidenceCache.keep
-def keep_and_die(self, maps):
-    keep(self, maps)
+def keep_and_die(self, *pack):
+    keep(self, *pack)
     os.kill(os.getpid(), signal.SIGKILL)
 evidence_cache.EvidenceCache.keep = keep_and_die
 import forgery.dataset.shards

@@ -7,6 +7,7 @@ and the shards written in order of digest, so that equal content gives equal sha
 import contextlib
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -66,11 +67,15 @@ def ingest(source: str, out: Path, options: DataOptions, seed: int, cache: str =
         needs_bytes = 2 * sum(picture.size for listing in listings for picture in listing.pictures)
         folder = stack.enter_context(whole_folder(out, INFO_FILE, needs_bytes))
         intake = Intake(stack.enter_context(open_spool(folder)))
-        for each, (listing, kept) in zip(opened, listed, strict=True):
-            intake.rejects.extend(listing.rejects)
-            _read_all(each, listing.pictures, options, intake, kept)
         layout = "+".join(listing.layout for listing in listings)
-        del listings, listed, listing, kept  # as large as all that is kept of the pictures from here on
+        del listings
+        for each in opened:
+            listing, kept = listed.pop(0)
+            intake.rejects.extend(listing.rejects)
+            pictures = deque(listing.pictures)
+            del listing  # as large as all that is kept of the pictures from here on
+            _read_all(each, pictures, options, intake, kept)
+        del kept
         info = write_image_set(folder, intake, layout, options, seed, cache)
     logger.info("image set %s: %d pictures, %d rejects, %s", info.digest, info.pictures, info.rejects, info.counts)
     return info
@@ -114,9 +119,8 @@ def _limits(options: DataOptions) -> Limits:
     return Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
 
 
-def _read_all(
-    source: Source, pictures: Sequence[Labelled], options: DataOptions, intake: Intake, kept: KeptReads
-) -> None:
+def _read_all(source: Source, pictures: deque[Labelled], options: DataOptions, intake: Intake, kept: KeptReads) -> None:
+    """Take the pictures out of the queue one by one, so that it shrinks as the intake grows."""
     limits = _limits(options)
     with ThreadPoolExecutor(_READERS) as pool:
 
@@ -124,5 +128,6 @@ def _read_all(
             found = in_order(pool, lambda labelled: examine(source, labelled, limits), some, _READERS + 1)
             return (each for _, each in found)
 
-        for each in track(kept.read(pictures, examined), len(pictures), "reading pictures"):
+        left = (pictures.popleft() for _ in range(len(pictures)))
+        for each in track(kept.read(left, examined), len(pictures), "reading pictures"):
             intake.add(each)
