@@ -177,6 +177,8 @@ def test_other_peoples_folders_and_unknown_formats_are_refused(bundle: Bundle, t
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(InvalidConfig, match=f"'pickle' is unknown; known: {', '.join(exports.FORMATS)}"):
         export_bundle(bundle, "pickle", tmp_path / "out")
+    with pytest.raises(InvalidConfig, match="lies in the bundle itself"):
+        export_bundle(bundle, "onnx", bundle.path / "exported")
     with pytest.raises(InvalidConfig, match="is not accepted"):
         export_bundle(bundle, "onnx", tmp_path / "out", "../up")
 

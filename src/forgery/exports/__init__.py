@@ -77,7 +77,7 @@ def export_bundle(
         formats: Those of this package, or more.
 
     Raises:
-        InvalidConfig: The format is unknown, or what makes it is not installed.
+        InvalidConfig: The format is unknown, what makes it is not installed, or `out` lies in the bundle.
         BundleError: The bundle does not give the answers that it was sealed with.
         ExportFailed: The model cannot be converted, or answers otherwise; `out` is as it was.
         StorageError: `out` holds something else or cannot be written.
@@ -86,6 +86,8 @@ def export_bundle(
         raise InvalidConfig(f"format {to!r} is unknown; known: {', '.join(formats)}")
     if not _NAME.fullmatch(name):
         raise InvalidConfig(f"name {name!r} is not accepted: letters, digits, _ and -, a letter or digit first")
+    if out.absolute().is_relative_to(bundle.path.absolute()):
+        raise InvalidConfig(f"{out} lies in the bundle itself, which nothing may change; name another folder")
     needs = 2 * sum(path.stat().st_size for path in bundle.path.rglob("*") if path.is_file())
     with whole_folder(out, RECEIPT_FILE, needs) as folder:
         proof = formats[to](bundle, folder, name)
