@@ -5,10 +5,11 @@ Nothing here changes a level of the evidence: augmentation mirrors maps and blan
 
 import logging
 import tarfile
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +102,27 @@ def open_split(evidence_set: Path, split: Split, worker: int = 0, workers: int =
     """
     info = read_evidence_info(evidence_set)
     recipe = parse_recipe(info.recipe)
-    rows: dict[str, dict[str, float]] = defaultdict(dict)
+    maps, forged = Counter[str](), 0
     for row in read_index(evidence_set, split):
-        rows[row.shard][row.member] = float(row.label == "forged")
-    hands = deal({name: len(members) for name, members in rows.items()}, workers)
-    forged = int(sum(sum(members.values()) for members in rows.values()))
+        maps[row.shard] += 1
+        forged += row.label == "forged"
+    hands = deal(maps, workers)
     return MapSplit(
         shape=stored_shape(recipe) if info.masks else recipe.shape,
-        shards=tuple(_open_shard(evidence_set / "shards" / name, rows[name]) for name in hands[worker]),
+        shards=tuple(sorted(_open_shards_of(evidence_set, split, set(hands[worker])), key=lambda shard: shard.path)),
         masks=info.masks,
-        counts=(sum(map(len, rows.values())) - forged, forged),
-        most=max(sum(len(rows[name]) for name in hand) for hand in hands),
+        counts=(maps.total() - forged, forged),
+        most=max(sum(maps[name] for name in hand) for hand in hands),
     )
+
+
+def _open_shards_of(evidence_set: Path, split: Split, names: set[str]) -> Iterator[Shard]:
+    """Members' names are held for one shard at a time: those of a million maps take more than what is kept of them."""
+    for name, rows in groupby(read_index(evidence_set, split), key=lambda row: row.shard):
+        if name in names:
+            yield _open_shard(
+                evidence_set / "shards" / name, {row.member: float(row.label == "forged") for row in rows}
+            )
 
 
 def deal(shards: Mapping[str, int], workers: int) -> list[list[str]]:
