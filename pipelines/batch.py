@@ -5,7 +5,7 @@ from kfp import dsl
 from components import find_champion, list_pictures, score_shard, summarise_scores
 from forgery.batch.config import BatchConfig
 from pipelines.description import described
-from pipelines.pod import in_pod, with_bucket
+from pipelines.pod import again_if_lost, in_pod, with_bucket
 
 _DEFAULT = BatchConfig()
 _DATA = _DEFAULT.data.model_dump()
@@ -33,7 +33,7 @@ def batch(
         scored = score_shard(
             champion=model, listing=listed.outputs["listing"], shard=shard, source=source, out=out, data=data
         )
-        with_bucket(in_pod(scored, "Score shard", cpu="1", memory="2Gi", timeout_s=4 * 3600))
+        again_if_lost(with_bucket(in_pod(scored, "Score shard", cpu="1", memory="2Gi", timeout_s=4 * 3600)))
 
     total = summarise_scores(champion=model, counts=dsl.Collected(scored.output), out=out)
     in_pod(total, "Summarise", cpu="250m", memory="512Mi", timeout_s=900)

@@ -23,6 +23,14 @@ def in_pod(task: dsl.PipelineTask, title: str, cpu: str, memory: str, timeout_s:
     return kubernetes.empty_dir_mount(task, volume_name="tmp", mount_path="/tmp")  # noqa: S108
 
 
+def again_if_lost(task: dsl.PipelineTask) -> dsl.PipelineTask:
+    """Start a task anew, twice at most, whose pod was lost: evicted, or its node gone.
+
+    One of hundreds that run side by side is then no reason to end the run. A step that fails is not begun again.
+    """
+    return task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2.0)
+
+
 def with_bucket(task: dsl.PipelineTask) -> dsl.PipelineTask:
     """Let a task reach the bucket; keys come from the Secret, never from parameters, which are logged and kept."""
     keys = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}

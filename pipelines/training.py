@@ -5,7 +5,7 @@ from kfp import dsl
 from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, train, validate
 from forgery.config import RunConfig
 from pipelines.description import described
-from pipelines.pod import in_pod, with_bucket, with_gpus
+from pipelines.pod import again_if_lost, in_pod, with_bucket, with_gpus
 
 _DEFAULT = RunConfig()
 _DATA = _DEFAULT.data.model_dump()
@@ -45,7 +45,7 @@ def training(
         maps = compute_ela(
             image_set=images.outputs["image_set"], part=part, recipe=recipe, variants=variants, data=data, cache=cache
         ).after(valid)
-        with_bucket(in_pod(maps, "Compute ELA", cpu="2", memory="2Gi", timeout_s=4 * 3600))
+        again_if_lost(with_bucket(in_pod(maps, "Compute ELA", cpu="2", memory="2Gi", timeout_s=4 * 3600)))
 
     champion = find_champion(service=service)
     with_bucket(in_pod(champion, "Find champion", cpu="250m", memory="512Mi", timeout_s=900))

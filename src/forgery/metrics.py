@@ -26,8 +26,8 @@ CONFIDENCE = 0.95
 DRAWS = 1000
 # Equal-width bins, as in Guo et al. (2017); they used 15 on 10,000 pictures, test splits here are smaller.
 _CALIBRATION_BINS = 10
-# Weights held at once: 4 million floats are 32 MB.
-_CHUNK_WEIGHTS = 4_000_000
+# Weights held at once: a million floats are 8 MB, and curves of all draws some ten times that.
+_CHUNK_WEIGHTS = 1_000_000
 
 
 class Estimate(BaseModel):

@@ -124,6 +124,8 @@ def test_evidence_fans_out_over_the_parts_of_the_pictures_and_is_collected():
     loop = specification["root"]["dag"]["tasks"]["for-loop-1"]
     assert loop["iteratorPolicy"]["parallelismLimit"] == 16
     assert loop["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--ingest-Output"}
+    (inside,) = specification["components"][loop["componentRef"]["name"]]["dag"]["tasks"].values()
+    assert inside["retryPolicy"]["maxRetryCount"] == 2
     assert specification["components"]["comp-train"]["inputDefinitions"]["artifacts"]["evidence_sets"]["isArtifactList"]
 
 

@@ -1,0 +1,1 @@
+"""What a run costs as its pictures grow: `python -m benchmarks.scale`."""

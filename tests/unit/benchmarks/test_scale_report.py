@@ -1,0 +1,49 @@
+"""The cost model's arithmetic, on figures that are known."""
+
+import pytest
+
+from benchmarks.scale.report import STEPS, collected_bytes, goals, manifest_row_bytes, parts, tables
+
+
+def measured(step: str, size: int, place: str = "", **figures: float) -> dict[str, object]:
+    common = {"read_bytes": 10 * size, "written_bytes": size, "time_s": 1.0, "maps": size, "reused": 0}
+    return {"place": place or str(size), "size": size, "step": step, **common, **figures}
+
+
+@pytest.fixture
+def rows() -> list[dict[str, object]]:
+    """Time grows as the pictures, memory not at all; all is known to the second run of photographs."""
+    found = [measured(step, size, cpu_s=size / 1000, peak_mb=100.0) for size in (1000, 10_000) for step in STEPS]
+    found += [measured(f"{step}, 1 % more", 10_000, cpu_s=1.0, peak_mb=100.0) for step in ("ingest", "ela")]
+    found += [measured("ela", 200, "photographs", cpu_s=cpu_s, peak_mb=1.0) for cpu_s in (50.0, 1.0)]
+    return found
+
+
+def test_linear_steps_have_exponent_one_and_meet_the_goals(rows) -> None:
+    page = tables(rows, "a machine")
+    assert "| ela | 1.00 | 0.00 |" in page
+    assert {row.name.split(":")[0]: row.met for row in goals(rows) if "a picture" in row.name} == {
+        "ingest": True,
+        "ela": True,
+        "evaluate": True,
+    }
+
+
+def test_a_missed_goal_is_told_with_its_ratio(rows) -> None:
+    for row in rows:
+        if row["step"] == "ela, 1 % more":
+            row["cpu_s"] = 3.0
+    (missed,) = [row for row in goals(rows) if row.name.startswith("ela: second") and "tiny" in row.name]
+    assert (missed.ratio, missed.met) == (pytest.approx(0.3), False)
+    assert "| 0.30 | <= 0.05 | no |" in tables(rows, "a machine")
+
+
+def test_sizes_that_were_not_measured_go_on_along_the_line(rows) -> None:
+    page = tables(rows, "a machine")
+    assert f"| ela | {1e6 / 1000 / 3600:.2f} | {1e8 / 1000 / 3600:.2f} | 0.1 | 0.1 |" in page
+
+
+def test_what_grows_with_the_parts() -> None:
+    assert [parts(size) for size in (10**4, 10**6)] == [2, 160]
+    assert 300 < manifest_row_bytes() < 600
+    assert 300 < collected_bytes() < 700
