@@ -254,3 +254,29 @@ def test_shards_in_a_cache_need_one(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="name one with cache"):
         ingest(str(make_source(tmp_path / "source", 12)), tmp_path / "set", DataOptions(shards_in="cache"), 0)
     assert not (tmp_path / "set").exists()
+
+
+def test_of_many_parts_the_one_that_failed_is_all_that_is_computed(
+    image_set: Path, tmp_path: Path, computed: list[str]
+) -> None:
+    broken = shutil.copytree(image_set, tmp_path / "set")
+    shard = next(each for each in read_info(image_set).shards if each.split == "train")
+    damage(broken / "shards" / shard.name)
+    failed = []
+    for part in names(broken):
+        try:
+            build(broken, tmp_path / "first" / part, part, tmp_path / "cache")
+        except StorageError:
+            failed.append(part)
+    assert len(failed) == 1
+    assert not (tmp_path / "first" / failed[0]).exists()
+    shutil.copy(image_set / "shards" / shard.name, broken / "shards")
+    computed.clear()
+    parts = build_all(broken, tmp_path / "second", tmp_path / "cache")
+    again = {part.name: read_evidence_info(part) for part in parts}
+    assert len(computed) == again[failed[0]].maps - again[failed[0]].reused > 0
+    assert all(info.reused == info.maps for name, info in again.items() if name not in failed)
+    build_evidence(image_set, tmp_path / "whole", RECIPE)
+    assert (
+        read_evidence_info(joined(parts, tmp_path / "joined")).digest == read_evidence_info(tmp_path / "whole").digest
+    )
