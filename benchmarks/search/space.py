@@ -7,7 +7,7 @@ import optuna
 from forgery.config import TrainingOptions
 
 # Name to range; the default lies inside each.
-LEARNING_RATE, DROPOUT = (5e-4, 1e-2), (0.0, 0.4)
+LEARNING_RATE, DROPOUT = (5e-4, 3e-2), (0.0, 0.4)
 BATCH_SIZES = (16, 32, 64)
 SCHEDULES = ("cosine", "plateau")
 SEARCHED = ("learning_rate", "dropout", "batch_size", "schedule", "class_weights")
