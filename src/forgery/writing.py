@@ -11,6 +11,7 @@ from pathlib import Path
 
 from forgery.errors import StorageError
 
+_PARTIAL = ".partial-"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -50,7 +51,7 @@ def _own_partial(out: Path) -> Iterator[Path]:
     """A new folder that is locked as long as this process lives, by which others know that it is no remains."""
     with _locked(out.parent):
         _clear_remains(out)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}{_PARTIAL}", dir=out.parent))
         descriptor = os.open(partial, os.O_RDONLY)
         _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
@@ -65,7 +66,7 @@ def _clear_remains(out: Path) -> None:
         if not out.exists() and (replaced / out.name).exists():
             os.rename(replaced / out.name, out)
         shutil.rmtree(replaced, ignore_errors=True)
-    for partial in out.parent.glob(f".{out.name}.partial-*"):
+    for partial in out.parent.glob(f".{out.name}{_PARTIAL}*"):
         # Gone, since its writer has just finished, or another user's.
         with suppress(FileNotFoundError, PermissionError), _opened(partial) as descriptor:
             if _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -74,6 +75,10 @@ def _clear_remains(out: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    # One that is still being made belongs to its writer, who would wait for himself.
+    if _PARTIAL in folder.name:
+        yield
+        return
     with _opened(folder) as descriptor:
         _lock(descriptor, fcntl.LOCK_EX)
         yield

@@ -131,3 +131,13 @@ def test_an_earlier_result_that_was_being_replaced_comes_back(tmp_path: Path) ->
         raise KeyboardInterrupt
     assert (tmp_path / "out" / "done").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.timeout(20)
+def test_one_may_be_made_within_another(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "out", "done") as outer:
+        (outer / "done").write_text("x")
+        with whole_folder(outer / "inner", "done") as inner:
+            (inner / "done").write_text("y")
+    assert (tmp_path / "out" / "inner" / "done").read_text() == "y"
+    assert not list(tmp_path.rglob("*.partial-*"))
