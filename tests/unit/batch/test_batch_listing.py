@@ -4,9 +4,9 @@ import pytest
 
 from forgery.batch.config import BatchConfig
 from forgery.batch.listing import list_shards, read_shard
-from forgery.places import open_place
 from forgery.config import DataOptions
 from forgery.errors import InvalidConfig, SourceError, StorageError
+from forgery.places import open_place
 
 
 @pytest.fixture
