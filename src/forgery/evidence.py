@@ -222,7 +222,10 @@ def _write(folder: Path, computed: Iterable[tuple[Work, list[bytes]]], part: str
 def _compute(works: Iterator[Work], job: _Job, workers: int) -> Iterator[tuple[Work, list[bytes]]]:
     """All maps of each picture, in the order of pictures; new ones are kept, a pack at a time."""
     packs = job.cache.writer(job.pack_bytes)
-    for work, computed in missing_maps(works, job.recipe, workers):
-        packs.add(work.picture.digest, {work.key(variant, job.recipe.dense): png for variant, png in computed.items()})
-        yield work, [(work.known | computed)[name] for name in work.names]
-    packs.flush()
+    try:
+        for work, computed in missing_maps(works, job.recipe, workers):
+            new = {work.key(variant, job.recipe.dense): png for variant, png in computed.items()}
+            packs.add(work.picture.digest, new)
+            yield work, [(work.known | computed)[name] for name in work.names]
+    finally:
+        packs.flush()  # what came before a damaged picture need not be computed again
