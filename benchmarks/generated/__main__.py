@@ -58,7 +58,8 @@ def _measured(image_set: Path, recipe: str, epochs: int, out: Path) -> ModelScor
     kept = out / "comparison.json"
     if not kept.exists():
         options = {"epochs": epochs, "learning_rate": 1e-3}
-        config = RunConfig.read({"recipe": recipe, "variants": [], "training": options, "tracking": ""})
+        places = {"tracking": "", "checkpoints": ""}
+        config = RunConfig.read({"recipe": recipe, "variants": [], "training": options, **places})
         if not (out / "evidence").exists():
             build_evidence(image_set, out / "evidence", parse_recipe(recipe))
         if not (out / "draft").exists():
