@@ -154,8 +154,8 @@ class RunConfig(Options):
     bundles: str = Field("s3://models", description="Where bundles are published: s3://bucket/prefix or file://PATH.")
     cache: str = Field(
         "s3://models/cache",
-        description="Where evidence is kept between runs, so that only what is new is computed: s3://bucket/prefix or "
-        "file://PATH; empty keeps none.",
+        description="Where work is kept between tasks and runs, so that only what is new is computed: "
+        "s3://bucket/prefix or file://PATH; empty keeps none.",
     )
     service: str = Field("kserve:forgery/forgery", description="What is deployed to: kserve:NS/NAME or local:PATH.")
     tracking: str = Field("http://mlflow.forgery:5000", description="An MLflow tracking URI; empty for none.")
