@@ -18,9 +18,10 @@ from forgery.dataset.shards import ShardWriter
 from forgery.evidence import INDEX_FILE, INFO_FILE, EvidenceInfo, EvidenceRow, encode_map
 from forgery.recipes import Recipe, parse_recipe
 from forgery.training.backbones import build_network
-from forgery.training.dataset import TrainingBatches, open_split
+from forgery.training.dataset import TrainingBatches
 from forgery.training.fit import set_trainable
 from forgery.training.learner import Learner
+from forgery.training.map_split import open_split
 from forgery.training.workers import alone
 
 logger = logging.getLogger(__name__)

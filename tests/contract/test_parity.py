@@ -80,7 +80,8 @@ def image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _trained_on(image_set: Path, folder: Path, recipe: str) -> dict[str, NDArray[np.uint8]]:
     """Picture digest to map, as the training step's own reader gives it to the network."""
-    from forgery.training.dataset import batches, open_split
+    from forgery.training.dataset import batches
+    from forgery.training.map_split import open_split
 
     build_evidence(image_set, folder, parse_recipe(recipe), workers=1)
     maps = [each for batch, _ in batches(open_split(folder, "validation"), 4, cache=False) for each in batch.numpy()]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Never, Protocol
+from typing import Never
 
 import keras
 import numpy as np
@@ -25,6 +25,7 @@ from forgery.config import TrainingOptions
 from forgery.errors import TrainingFailed
 from forgery.training.backbones import BACKBONE_LAYER, freeze_norm, has_frozen_norm
 from forgery.training.checkpoints import Checkpoint, Checkpoints
+from forgery.training.epochs import Batch, Epochs, RepeatedEpoch
 from forgery.training.learner import Learner
 from forgery.training.pace import Pace, Phase, cosine, plan_phases
 from forgery.training.workers import Workers, alone
@@ -35,23 +36,8 @@ logger = logging.getLogger(__name__)
 
 History = dict[str, list[float]]
 OnEpoch = Callable[[int, dict[str, float]], None]
-Batch = tuple[tf.Tensor, ...]
 
 _BEST = "best/"
-
-
-class Epochs(Protocol):
-    """Training batches by epoch, e.g. `forgery.training.dataset.TrainingBatches`."""
-
-    @property
-    def dense(self) -> bool:
-        """Whether batches hold masks."""
-
-    def __len__(self) -> int:
-        """Batches of an epoch."""
-
-    def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from a step on."""
 
 
 def seed_everything(seed: int) -> None:
@@ -103,28 +89,13 @@ def fit(
     Raises:
         TrainingFailed: The loss is no longer a number.
     """
-    epochs = _Same(training) if isinstance(training, tf.data.Dataset) else training
+    epochs = RepeatedEpoch(training) if isinstance(training, tf.data.Dataset) else training
     fitting = _Fitting(network, epochs, validation, options, class_weights, on_epoch, checkpoints, workers or alone())
     fitting.resume(phases, on_past_epoch)
     for number in range(fitting.progress.phase, len(phases)):
         fitting.run(number, phases[number])
     progress = fitting.progress
     return Fit(progress.history, progress.names, progress.best_epoch, progress.seconds)
-
-
-class _Same:
-    """A data set as epochs."""
-
-    def __init__(self, data: tf.data.Dataset) -> None:
-        self._data = data
-        self.dense = isinstance(data.element_spec[1], dict)
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def epoch(self, number: int, first_step: int = 0) -> Iterator[Batch]:
-        del number
-        return iter(self._data.skip(first_step))
 
 
 class _Progress(BaseModel):

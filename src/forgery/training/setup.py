@@ -20,8 +20,9 @@ from forgery.evidence import EvidenceInfo, read_evidence_info
 from forgery.recipes import Recipe, parse_recipe
 from forgery.training.backbones import build_network, choose_backbone, find_backbone, has_frozen_norm
 from forgery.training.checkpoints import Checkpoints, training_key
-from forgery.training.dataset import MapSplit, TrainingBatches, batches, open_split
+from forgery.training.dataset import TrainingBatches, batches
 from forgery.training.fit import Fit, OnEpoch, fit, plan_phases, seed_everything
+from forgery.training.map_split import MapSplit, open_split
 from forgery.training.weights import start_network
 from forgery.training.workers import Workers, join_workers
 

@@ -15,10 +15,11 @@ from forgery.config import RunConfig
 from forgery.decision import choose_rule, fit_temperature
 from forgery.metrics import Outcome, measure
 from forgery.tracking import Run, open_run
-from forgery.training.dataset import MapSplit, batches, open_split
+from forgery.training.dataset import batches
 from forgery.training.event_log import EventLog
 from forgery.training.export import DRAFT_FILE, export_draft
 from forgery.training.fit import Fit
+from forgery.training.map_split import MapSplit, open_split
 from forgery.training.result import TrainingResult
 from forgery.training.setup import Setup, learn, plain_network, set_up
 from forgery.variants import ORIGINAL

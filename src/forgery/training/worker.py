@@ -20,7 +20,7 @@ from forgery.evidence import EVIDENCE_SPLITS, INDEX_FILE, INFO_FILE, read_index
 from forgery.jobs.parcel import Parcel
 from forgery.jobs.training import CHAMPION, DRAFT, EVIDENCE, FAILURE, LOGS, RESULT, SETTINGS
 from forgery.steps import step
-from forgery.training.dataset import deal
+from forgery.training.map_split import deal
 from forgery.training.train import assist, train
 
 logger = logging.getLogger(__name__)

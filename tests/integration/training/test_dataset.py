@@ -6,7 +6,8 @@ import pytest
 
 from forgery.config import TrainingOptions
 from forgery.errors import SourceError
-from forgery.training.dataset import TrainingBatches, batches, open_split
+from forgery.training.dataset import TrainingBatches, batches
+from forgery.training.map_split import open_split
 
 PLAIN = TrainingOptions(flips=False, crops=0.0, batch_size=5)
 

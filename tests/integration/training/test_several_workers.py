@@ -20,8 +20,8 @@ from forgery.config import RunConfig
 from forgery.engine import Engine
 from forgery.errors import InvalidConfig
 from forgery.golden import check_golden
-from forgery.training.dataset import deal, open_split
 from forgery.training.export import read_draft
+from forgery.training.map_split import deal, open_split
 from forgery.training.train import train
 from forgery.training.workers import alone, join_workers
 

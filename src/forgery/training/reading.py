@@ -1,0 +1,88 @@
+"""Maps out of tar shards as `tf.data`: shards are read whole, maps decoded in parallel, in an order that is given."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from forgery.training.map_split import MapSplit
+
+# Shards are read whole, several at once to mix them; this bounds what they hold together.
+_OPEN_SHARDS_BYTES = 256 << 20
+_MOST_OPEN_SHARDS = 8
+
+
+def _shards(split: MapSplit) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices(
+        (
+            [str(shard.path) for shard in split.shards],
+            tf.ragged.constant([shard.offsets for shard in split.shards], tf.int64),
+            tf.ragged.constant([shard.sizes for shard in split.shards], tf.int64),
+            tf.ragged.constant([shard.labels for shard in split.shards], tf.float32),
+        )
+    )
+
+
+def encoded(split: MapSplit) -> tf.data.Dataset:
+    """PNG bytes and label, one map at a time; shards one after the other."""
+    return _shards(split).flat_map(_members)
+
+
+def shuffled_members(split: MapSplit, key: Callable[[int, tf.Tensor], tf.Tensor], seed: int) -> tf.data.Dataset:
+    """PNG bytes and label, one map at a time; several shards at once, and each of them shuffled by `key`."""
+    count = len(split.shards)
+    paths, offsets, sizes, labels = next(iter(_shards(split).ragged_batch(count)))
+
+    def numbers(_: tf.Tensor) -> tf.data.Dataset:
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), key(seed, tf.constant(1)))
+        return tf.data.Dataset.from_tensor_slices(order)
+
+    def open_shuffled(at: tf.Tensor) -> tf.data.Dataset:
+        return _members(paths[at], offsets[at], sizes[at], labels[at], key(seed, at + 2))
+
+    return (
+        tf.data.Dataset.from_tensors(0)
+        .flat_map(numbers)
+        .interleave(
+            open_shuffled,
+            cycle_length=_open_shards(split),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    )
+
+
+def _members(
+    path: tf.Tensor, offsets: tf.Tensor, sizes: tf.Tensor, labels: tf.Tensor, order: tf.Tensor | None = None
+) -> tf.data.Dataset:
+    archive = tf.io.read_file(path)
+    positions = tf.range(tf.size(labels))
+    if order is not None:
+        positions = tf.random.experimental.stateless_shuffle(positions, order)
+    members = tf.data.Dataset.from_tensor_slices(
+        (tf.gather(offsets, positions), tf.gather(sizes, positions), tf.gather(labels, positions))
+    )
+    return members.map(lambda offset, size, label: (tf.strings.substr(archive, offset, size), label))
+
+
+def _open_shards(split: MapSplit) -> int:
+    largest = max(shard.path.stat().st_size for shard in split.shards)
+    return int(np.clip(_OPEN_SHARDS_BYTES // max(1, largest), 1, min(_MOST_OPEN_SHARDS, len(split.shards))))
+
+
+def decoded(maps: tf.data.Dataset, shape: tuple[int, int, int]) -> tf.data.Dataset:
+    """Maps uint8 of `shape` and label [1], from what `encoded` gives."""
+
+    def decode(png: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _decode_map(png, shape), label[None]
+
+    return maps.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _decode_map(png: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
+    """TensorFlow's counterpart of `forgery.evidence.decode_map`."""
+    height, width, channels = shape
+    if channels in (1, 3):
+        return tf.ensure_shape(tf.io.decode_png(png, channels), shape)
+    stacked = tf.ensure_shape(tf.io.decode_png(png, 1), (channels * height, width, 1))
+    return tf.transpose(tf.reshape(stacked, (channels, height, width)), (1, 2, 0))
