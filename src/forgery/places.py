@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from forgery.errors import InvalidConfig, StorageError
 from forgery.s3 import RangedObject, read_object, s3_client, s3_errors, split_uri
 
-# A request for so much of an object that is read from begin to end.
-_READ_AHEAD_BYTES: Final = 8 << 20
+# A request for so much of an object that is read from begin to end; a task may have hundreds of them open.
+_READ_AHEAD_BYTES: Final = 1 << 20
 
 
 class Place(Protocol):
