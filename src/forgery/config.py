@@ -88,7 +88,7 @@ class TrainingOptions(Options):
     epochs: int = Field(20, ge=1, description="Most epochs of the last phase; early stopping usually ends it.")
     head_epochs: int = Field(5, ge=0, description="Epochs with the pretrained backbone frozen; 0 skips the phase.")
     batch_size: int = Field(32, ge=1, le=1024)
-    learning_rate: float = Field(3e-3, gt=0, description="Adam, for the head phase and networks from scratch.")
+    learning_rate: float = Field(8e-3, gt=0, description="Adam, for the head phase and networks from scratch.")
     fine_tune_learning_rate: float = Field(1e-4, gt=0, description="Adam, for the unfrozen layers of a backbone.")
     fine_tune_layers: int = Field(30, ge=0, description="Last layers of the backbone to unfreeze; 0 keeps all frozen.")
     schedule: Literal["cosine", "plateau"] = Field(
