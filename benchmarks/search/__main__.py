@@ -4,8 +4,8 @@
 
 FOLDER and OUT are those of `python -m benchmarks.detection`, whose evidence is used again. A trial trains on the
 three training folds of each fold asked for and is worth the mean ROC AUC of the validation folds, both classes with
-one history; test folds are not read. The first trial is what ships. Trials are kept in OUT/search.db (Optuna) and, with
---tracking, are runs of the MLflow experiment `forgery-search`. With --page FILE their table is written between its two
+one history; test folds are not read. What ships is always among the trials. They are kept in OUT/search.db (Optuna) and,
+with --tracking, are runs of the MLflow experiment `forgery-search`. With --page FILE their table is written between its two
 `search` comments.
 """
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def open_study(out: Path) -> optuna.Study:
-    """The study kept in that folder; a new one begins with what ships."""
+    """The study kept in that folder; what ships is tried next where it has not been."""
     study = optuna.create_study(
         storage=f"sqlite:///{out / 'search.db'}",
         study_name=_STUDY,
@@ -66,8 +66,7 @@ def open_study(out: Path) -> optuna.Study:
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=_STARTUP_TRIALS),
     )
-    if not study.trials:
-        study.enqueue_trial(default())
+    study.enqueue_trial(default(), skip_if_exists=True)
     return study
 
 

@@ -26,5 +26,5 @@ def proposed(trial: optuna.Trial, epochs: int) -> TrainingOptions:
 
 
 def default() -> dict[str, Any]:
-    """What ships, as the first trial: the others are measured beside it."""
+    """What ships: the others are measured beside it."""
     return {name: getattr(TrainingOptions(), name) for name in SEARCHED}

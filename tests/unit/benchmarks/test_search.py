@@ -27,10 +27,24 @@ def learnt(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_the_first_trial_is_what_ships(tmp_path: Path) -> None:
-    trial = search.open_study(tmp_path).ask()
+def waiting(study: optuna.Study) -> list[dict[str, object]]:
+    trials = study.get_trials(states=[optuna.trial.TrialState.WAITING])
+    return [trial.system_attrs["fixed_params"] for trial in trials]
+
+
+def test_what_ships_is_tried_once_and_first(tmp_path: Path) -> None:
+    study = search.open_study(tmp_path)
+    trial = study.ask()
     assert proposed(trial, TrainingOptions().epochs) == TrainingOptions()
     assert trial.params == default()
+    study.tell(trial, 0.9)
+    assert waiting(search.open_study(tmp_path)) == []
+
+
+def test_a_default_that_has_changed_is_tried_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waiting(search.open_study(tmp_path)) == [default()]
+    monkeypatch.setattr(search, "default", lambda: default() | {"dropout": 0.3})
+    assert waiting(search.open_study(tmp_path)) == [default(), default() | {"dropout": 0.3}]
 
 
 def test_a_stopped_search_goes_on_and_its_table_has_the_best_first(
