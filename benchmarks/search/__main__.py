@@ -4,9 +4,9 @@
 
 FOLDER and OUT are those of `python -m benchmarks.detection`, whose evidence is used again. A trial trains on the
 three training folds of each fold asked for and is worth the mean ROC AUC of the validation folds, both classes with
-one history; test folds are not read. What ships is always among the trials. They are kept in OUT/search.db (Optuna) and,
-with --tracking, are runs of the MLflow experiment `forgery-search`. With --page FILE their table is written between its two
-`search` comments.
+one history; test folds are not read. What ships is always among the trials. They are kept in OUT/search.db (Optuna)
+and, with --tracking, are runs of the MLflow experiment `forgery-search`. With --page FILE their table is written
+between its two `search` comments.
 """
 
 import argparse
