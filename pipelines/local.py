@@ -1,8 +1,10 @@
 """Run a compiled pipeline on this machine: the YAML that ships, under `kfp.local`, each step a process of its own."""
 
+import builtins
 import contextlib
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -70,7 +72,8 @@ def run_locally(
 
     root.mkdir(parents=True)
     log, failure = root / "run.log", root / "failure.txt"
-    with warnings.catch_warnings(), _environment({FAILURE_FILE_VARIABLE: str(failure)}), log.open("w") as lines:
+    environment = _environment({FAILURE_FILE_VARIABLE: str(failure)})
+    with warnings.catch_warnings(), environment, as_before(), log.open("w") as lines:
         warnings.simplefilter("ignore")  # resources and display names mean nothing to the local runner
         local.init(
             local.SubprocessRunner(use_venv=False), pipeline_root=str(root), workspace_root=str(root / "workspace")
@@ -87,6 +90,22 @@ def run_locally(
 def _cause(failure: Path, log: Path, error: RuntimeError) -> str:
     line = failure.read_text().strip() if failure.exists() else _COLOUR.sub("", str(error))
     return f"{line} (log: {log})"
+
+
+@contextlib.contextmanager
+def as_before() -> Iterator[None]:
+    """Put back `print` and the root logger as they were.
+
+    The runner replaces both for each task; where tasks run side by side, the last to end leaves another one's behind.
+    """
+    root, printed = logging.getLogger(), builtins.print
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        builtins.print = printed
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @contextlib.contextmanager
