@@ -42,7 +42,12 @@ def test_a_picture_gets_verdict_evidence_and_record(page: AppTest, jpegs: Files)
     assert 'data-verdict="authentic"' in shown
     assert "Looks authentic" in shown
     assert "can’t tell who" in shown
-    assert [tab.label for tab in page.tabs] == ["Error levels", "Where the model looked", "Repeated regions", "Spectrum"]
+    assert [tab.label for tab in page.tabs] == [
+        "Error levels",
+        "Where the model looked",
+        "Repeated regions",
+        "Spectrum",
+    ]
     assert "Standard quantisation tables, quality 90" in shown
 
 
