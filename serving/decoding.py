@@ -41,13 +41,15 @@ class Decoders:
     async def for_each(self, function: Callable[[I], T], items: Iterable[I], needs_bytes: Sequence[int]) -> list[T]:
         """Run on every item; the first failure, in the items' order, cancels what has not begun."""
 
+        def tidy(item: I) -> T:
+            try:
+                return function(item)
+            finally:
+                give_back_memory()
+
         async def run(item: I, need_bytes: int) -> T:
             async with self._memory.take(need_bytes):
-                try:
-                    return await self._threads.run(function, item)
-                finally:
-                    if need_bytes > _LARGE_BYTES:
-                        await self._threads.run(give_back_memory)
+                return await self._threads.run(tidy if need_bytes > _LARGE_BYTES else function, item)
 
         tasks = [asyncio.ensure_future(run(item, need)) for item, need in zip(items, needs_bytes, strict=True)]
         try:

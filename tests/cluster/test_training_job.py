@@ -89,6 +89,15 @@ def say(namespace: str, name: str, kind: str, message: str) -> None:
     )
 
 
+def following(jobs: KubeflowJobs, job: dict[str, Any]) -> threading.Thread:
+    """A step that runs the job, once the job waits for its operator."""
+    thread = threading.Thread(target=run_job, args=(jobs, job), kwargs={"poll_s": 0.1})
+    thread.start()
+    while (status := jobs.status(job["metadata"]["name"])) is None or status.state != "waiting":
+        time.sleep(0.1)
+    return thread
+
+
 def test_the_operators_definition_takes_the_job_whole(jobs: KubeflowJobs, job: dict[str, Any], namespace: str) -> None:
     done = subprocess.run(
         ["kubectl", "create", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", "-"],
@@ -107,10 +116,7 @@ def test_a_job_is_followed_from_its_creation_to_its_removal(
     jobs: KubeflowJobs, job: dict[str, Any], namespace: str
 ) -> None:
     name = job["metadata"]["name"]
-    followed = threading.Thread(target=run_job, args=(jobs, job), kwargs={"poll_s": 0.1})
-    followed.start()
-    while (status := jobs.status(name)) is None or status.state != "waiting":
-        time.sleep(0.1)
+    followed = following(jobs, job)
     say(namespace, name, "Running", "TFJob is running.")
     time.sleep(0.5)
     assert followed.is_alive()
@@ -123,16 +129,11 @@ def test_a_job_is_followed_from_its_creation_to_its_removal(
     assert jobs.status(name) is None
 
 
-def test_a_job_that_fails_fails_the_step_and_can_be_begun_anew(
-    jobs: KubeflowJobs, job: dict[str, Any], namespace: str
-) -> None:
+def test_a_job_that_had_failed_is_begun_anew(jobs: KubeflowJobs, job: dict[str, Any], namespace: str) -> None:
     name = job["metadata"]["name"]
     jobs.create(job)
     say(namespace, name, "Failed", "TFJob has failed because it has reached the specified backoff limit")
-    followed = threading.Thread(target=run_job, args=(jobs, job), kwargs={"poll_s": 0.1})
-    followed.start()
-    while (status := jobs.status(name)) is None or status.state != "waiting":
-        time.sleep(0.1)
+    followed = following(jobs, job)
     say(namespace, name, "Succeeded", "")
     followed.join(20)
     assert not followed.is_alive()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from loopback import free_ports
 from minio import Minio
 
 START_TIMEOUT_S = 60
@@ -39,15 +40,6 @@ class S3Server:
     def client(self) -> Minio:
         address = self.endpoint.removeprefix("http://")
         return Minio(address, access_key=self.access_key, secret_key=self.secret_key, secure=False, region="us-east-1")
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct loopback ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _weed() -> str:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from loopback import free_ports
 
 from forgery.bundle import Bundle, seal
 from forgery.golden import golden_picture
@@ -42,14 +42,6 @@ def wait_for(answer: Callable[[], Any]) -> Any:
             pass
         time.sleep(0.2)
     raise AssertionError(f"not within {WITHIN_S} s")
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @dataclass(frozen=True)

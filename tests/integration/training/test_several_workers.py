@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loopback import free_ports
 
 from forgery.config import RunConfig
 from forgery.engine import Engine
@@ -31,14 +31,6 @@ OPTIONS = {"epochs": 6, "batch_size": 16, "patience": 6, "learning_rate": 5e-4}
 
 def settings(**changes: Any) -> dict[str, Any]:
     return {"tracking": "", "checkpoints": "", "seed": 5, "training": OPTIONS} | changes
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager
