@@ -1,6 +1,7 @@
 """Files by name in a folder or a bucket, each whole or absent: Parquet files of a batch, packs of maps."""
 
 import io
+import logging
 import os
 import shutil
 import tempfile
@@ -10,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from forgery.errors import InvalidConfig, StorageError
 from forgery.s3 import RangedObject, read_object, s3_client, s3_errors, split_uri
+
+logger = logging.getLogger(__name__)
 
 # A request for so much of an object that is read from begin to end; a task may have hundreds of them open.
 _READ_AHEAD_BYTES: Final = 1 << 20
@@ -49,6 +52,8 @@ class FolderPlace:
             return (self._folder / name).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
 
     def write(self, name: str, content: bytes) -> str:
         """Beside its place first, so that nobody reads half a file."""
@@ -64,9 +69,14 @@ class FolderPlace:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-                shutil.copyfileobj(content, file)
-            Path(file.name).chmod(0o644)
-            os.replace(file.name, path)
+                try:
+                    shutil.copyfileobj(content, file)
+                    Path(file.name).chmod(0o644)
+                    file.flush()
+                    os.replace(file.name, path)
+                except BaseException:
+                    Path(file.name).unlink(missing_ok=True)
+                    raise
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be written: {error.strerror}; give a folder with room and rights"
@@ -74,11 +84,9 @@ class FolderPlace:
         return str(path)
 
     def names(self, prefix: str) -> list[str]:
-        """Files of the one folder; those being written have other names."""
-        folder = self._folder / prefix
-        if not folder.is_dir():
-            return []
-        return sorted(f"{prefix}/{path.name}" for path in folder.iterdir() if not path.name.startswith("."))
+        """Files below the folder; those being written have other names."""
+        found = (path for path in (self._folder / prefix).rglob("*") if path.is_file() and path.name[0] != ".")
+        return sorted(path.relative_to(self._folder).as_posix() for path in found)
 
     def open(self, name: str) -> IO[bytes]:
         """The file."""
@@ -143,6 +151,45 @@ class BucketPlace:
 
     def _key(self, name: str) -> str:
         return "/".join(part for part in (self._prefix, name) if part)
+
+
+class OptionalPlace:
+    """A place that work is kept in to save time: where it fails, that costs one warning and nothing more is kept."""
+
+    def __init__(self, where: str, what: str) -> None:
+        """Open `where`, empty for none; the warning begins with `what`. Raises InvalidConfig as `open_place` does."""
+        self._what = what
+        self._place: Place | None = None
+        try:
+            self._place = open_place(where) if where else None
+        except StorageError as error:
+            self.give_up(error)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is kept."""
+        return self._place is not None
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None where it cannot be had."""
+        try:
+            return self._place.read(name) if self._place else None
+        except StorageError as error:
+            self.give_up(error)
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Keep it if that can be done."""
+        try:
+            if self._place:
+                self._place.write(name, content)
+        except StorageError as error:
+            self.give_up(error)
+
+    def give_up(self, error: Exception) -> None:
+        """Say why, and keep nothing more."""
+        logger.warning("%s not kept for a run that goes on from here: %s", self._what, error)
+        self._place = None
 
 
 def open_place(out: str) -> Place:

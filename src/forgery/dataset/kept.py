@@ -6,7 +6,6 @@ begins depends on the names around it alone: files that are added change the blo
 
 import hashlib
 import io
-import logging
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,11 +17,8 @@ from forgery.dataset.intake import Examined, Facts
 from forgery.dataset.labels import Labelled
 from forgery.dataset.manifest import Reject
 from forgery.dataset.shards import MEGABYTE
-from forgery.errors import StorageError
 from forgery.picture import Limits
-from forgery.places import Place, open_place
-
-logger = logging.getLogger(__name__)
+from forgery.places import OptionalPlace
 
 # A block ends after one file in so many, by a checksum of its name, or with the file that makes it this large.
 _FILES: Final = 256
@@ -47,17 +43,13 @@ class KeptReads:
         """
         self._scope = repr((_VERSION, PIL.__version__, source, limits))
         self._versions = versions
-        self._place: Place | None = None
-        try:
-            self._place = open_place(where) if where else None
-        except StorageError as error:
-            self._warn(error)
+        self._place = OptionalPlace(where, "what is read is")
 
     def read(
         self, pictures: Iterable[Labelled], examine: Callable[[Iterable[Labelled]], Iterator[Result]]
     ) -> Iterator[Result]:
         """Results in the order of pictures: those that are kept, and the others as `examine` finds them."""
-        if self._place is None:
+        if not self._place.used:
             yield from examine(pictures)
             return
         for block in _blocks(pictures):
@@ -76,23 +68,16 @@ class KeptReads:
         return content.hexdigest()
 
     def _load(self, name: str, block: Sequence[Labelled]) -> list[Result] | None:
+        content = self._place.read(name)
         try:
-            content = self._place.read(name) if self._place else None
             return None if content is None else list(_unpacked(content, block))
-        except (StorageError, ValueError, struct.error) as error:
-            self._warn(error)
+        except (ValueError, struct.error) as error:
+            self._place.give_up(error)
             return None
 
     def _keep(self, name: str, results: Sequence[Result]) -> None:
-        try:
-            if self._place:
-                self._place.write(name, _packed(results))
-        except StorageError as error:
-            self._warn(error)
-
-    def _warn(self, error: Exception) -> None:
-        logger.warning("what is read is not kept for a run that goes on from here: %s", error)
-        self._place = None
+        if self._place.used:
+            self._place.write(name, _packed(results))
 
 
 def _blocks(pictures: Iterable[Labelled]) -> Iterator[list[Labelled]]:

@@ -8,18 +8,14 @@ whether they were kept or are new.
 import hashlib
 import importlib.metadata
 import json
-import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from forgery.bundle import Bundle
-from forgery.errors import StorageError
 from forgery.evidence_cache import code_digest
-from forgery.places import Place, open_place
-
-logger = logging.getLogger(__name__)
+from forgery.places import OptionalPlace
 
 _CODE: Final = ("answers.py", "controls.py", "maps.py", "robustness.py", "../engine.py", "../lite.py", "../views.py")
 _LIBRARIES: Final = ("tensorflow-cpu", "tensorflow", "ai-edge-litert")
@@ -31,11 +27,7 @@ class KeptAnswers:
     def __init__(self, where: str, models: Sequence[str]) -> None:
         """Keep below `where`, s3://bucket/prefix or file://PATH or empty for nowhere, the answers of these models."""
         self._models = list(models)
-        self._place: Place | None = None
-        try:
-            self._place = open_place(where) if where else None
-        except StorageError as error:
-            self._warn(error)
+        self._place = OptionalPlace(where, "answers are")
 
     def name(self, asked: Any) -> str:  # noqa: ANN401 - whatever `repr` tells apart
         """Where the answers to these questions lie."""
@@ -43,24 +35,16 @@ class KeptAnswers:
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - JSON
         """What `write` wrote, or None."""
+        content = self._place.read(name)
         try:
-            content = self._place.read(name) if self._place else None
             return None if content is None else json.loads(content)
-        except (StorageError, ValueError) as error:
-            self._warn(error)
+        except ValueError as error:
+            self._place.give_up(error)
             return None
 
     def write(self, name: str, answers: Any) -> None:  # noqa: ANN401 - JSON
         """Keep; numbers come back to the last bit."""
-        try:
-            if self._place:
-                self._place.write(name, json.dumps(answers).encode())
-        except StorageError as error:
-            self._warn(error)
-
-    def _warn(self, error: Exception) -> None:
-        logger.warning("answers are not kept for a run that goes on from here: %s", error)
-        self._place = None
+        self._place.write(name, json.dumps(answers).encode())
 
 
 def model_name(bundle: Bundle, kind: str) -> str:
