@@ -1,7 +1,6 @@
 """The tables of `docs/scale.md`, from what was measured."""
 
 import itertools
-import json
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +9,7 @@ from benchmarks.rows import Row
 from benchmarks.scale.protocol import Measured
 from forgery.config import DataOptions, RunConfig
 from forgery.dataset.manifest import Picture
+from forgery.evidence_parts import MOST_PARTS
 
 STEPS: Final = ("ingest", "validate", "ela", "join", "evaluate")
 _MB: Final = 1e6
@@ -135,7 +135,7 @@ def _extrapolated(rows: Sequence[Measured], step: str, key: str, size: int) -> f
 def parts(pictures: int) -> int:
     """Tasks of the ELA step for so many small pictures."""
     data = DataOptions()
-    return math.ceil(pictures * (1 - data.test_fraction) / data.shard_pictures)
+    return min(MOST_PARTS, math.ceil(pictures * (1 - data.test_fraction) / data.shard_pictures))
 
 
 def manifest_row_bytes() -> int:
@@ -158,25 +158,18 @@ def manifest_row_bytes() -> int:
 
 
 def collected_bytes() -> int:
-    """Of one collected artifact as the executor's input has it."""
-    artifact = {
-        "name": "evidence_set",
-        "type": {"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"},
-        "uri": "s3://mlpipeline/v2/artifacts/forgery-training/"
-        + "0" * 36
-        + "/compute-ela/"
-        + "0" * 36
-        + "/evidence_set",
-        "metadata": {
-            "part": "00000-of-00001",
-            "recipe": RunConfig().recipe,
-            "maps": 5000,
-            "reused": 0,
-            "dataset_digest": "0" * 32,
-            "digest": "0" * 64,
-        },
-    }
-    return len(json.dumps(artifact))
+    """Of one collected artifact as Kubeflow Pipelines writes it into the executor's input."""
+    from google.protobuf import json_format  # type: ignore[import-untyped]
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    run = task = "0" * 36
+    artifact = pipeline_spec_pb2.RuntimeArtifact(
+        name="1234567", uri=f"s3://mlpipeline/v2/artifacts/forgery-training/{run}/compute-ela/{task}/evidence_set"
+    )
+    artifact.type.schema_title, artifact.type.schema_version = "system.Dataset", "0.0.1"
+    part = {"part": f"00000-of-{MOST_PARTS:05d}", "maps": 10**7, "reused": 10**7, "digest": "0" * 64}
+    artifact.metadata.update(part)
+    return len(json_format.MessageToJson(artifact, indent=None))
 
 
 def _sizes(rows: Sequence[Measured]) -> list[int]:

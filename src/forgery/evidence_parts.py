@@ -1,5 +1,6 @@
 """How the pictures of an image set are dealt to tasks, and how the tasks' evidence becomes one evidence set."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from forgery.evidence_set import EVIDENCE_SPLITS, INDEX_FILE, INFO_FILE, WHOLE, 
 
 _NAME: Final = re.compile(r"(\d{5})-of-(\d{5})")
 _DIGEST_BITS: Final = 256
+# Training is handed all parts in one argument, of which Linux takes 128 kB: half a kilobyte an artifact.
+MOST_PARTS: Final = 250
 
 
 def part_names(info: DatasetInfo, shard_mb: int, shard_pictures: int) -> list[str]:
@@ -38,7 +41,7 @@ def _evidence_shards(info: DatasetInfo) -> list[ShardInfo]:
 
 
 def _parts(info: DatasetInfo, shard_mb: int, shard_pictures: int) -> list[list[ShardInfo]]:
-    """Neighbouring shards together as long as both limits hold: a small data set is one part."""
+    """Neighbouring shards together as long as both limits hold, and more of them where parts would be too many."""
     parts: list[list[ShardInfo]] = [[]]
     for shard in _evidence_shards(info):
         joined = [*parts[-1], shard]
@@ -47,7 +50,9 @@ def _parts(info: DatasetInfo, shard_mb: int, shard_pictures: int) -> list[list[S
             parts.append([shard])
         else:
             parts[-1] = joined
-    return parts
+    count = min(len(parts), MOST_PARTS)
+    cuts = [len(parts) * number // count for number in range(count + 1)]
+    return [list(itertools.chain.from_iterable(parts[low:high])) for low, high in itertools.pairwise(cuts)]
 
 
 def join_parts(parts: Sequence[Path], out: Path) -> EvidenceInfo:

@@ -16,11 +16,11 @@ from PIL import Image
 from forgery import evidence_maps
 from forgery.config import DataOptions
 from forgery.dataset.ingest import ingest
-from forgery.dataset.manifest import read_info
+from forgery.dataset.manifest import DatasetInfo, ShardInfo, read_info
 from forgery.dataset.shards import read_members
 from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import build_evidence, read_evidence_info, read_index
-from forgery.evidence_parts import join_parts, part_names
+from forgery.evidence_parts import MOST_PARTS, join_parts, part_names, shards_of_part
 from forgery.histories import MATCHED
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
@@ -108,6 +108,19 @@ def test_parts_together_are_the_whole(image_set: Path, tmp_path: Path, variants:
 def test_a_small_data_set_is_one_part(tmp_path: Path) -> None:
     info = ingest(str(make_source(tmp_path / "source", 12)), tmp_path / "set", DataOptions(), 0)
     assert part_names(info, 64, 5000) == ["00000-of-00001"]
+
+
+def test_more_shards_than_tasks_are_dealt_to_the_most_there_may_be() -> None:
+    shards = [
+        ShardInfo(name=f"train-{number:05d}.tar", split="train", pictures=5000, bytes=1, first="", last="")
+        for number in range(2 * MOST_PARTS + 7)
+    ]
+    info = DatasetInfo(digest="", layout="", seed=0, pictures=0, rejects=0, counts={}, shards=shards)
+    planned = part_names(info, 64, 5000)
+    assert len(planned) == MOST_PARTS
+    dealt = [shards_of_part(info, part, 64, 5000) for part in planned]
+    assert [shard for part in dealt for shard in part] == shards
+    assert {len(part) for part in dealt} == {2, 3}
 
 
 def test_a_part_that_came_twice_counts_once_and_a_missing_one_is_named(image_set: Path, tmp_path: Path) -> None:

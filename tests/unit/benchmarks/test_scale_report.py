@@ -2,7 +2,16 @@
 
 import pytest
 
-from benchmarks.scale.report import STEPS, collected_bytes, goals, manifest_row_bytes, parts, tables
+from benchmarks.scale.report import (
+    MOST_ARGUMENT_BYTES,
+    STEPS,
+    collected_bytes,
+    goals,
+    manifest_row_bytes,
+    parts,
+    tables,
+)
+from forgery.evidence_parts import MOST_PARTS
 
 
 def measured(step: str, size: int, place: str = "", **figures: float) -> dict[str, object]:
@@ -44,6 +53,9 @@ def test_sizes_that_were_not_measured_go_on_along_the_line(rows) -> None:
 
 
 def test_what_grows_with_the_parts() -> None:
-    assert [parts(size) for size in (10**4, 10**6)] == [2, 160]
+    assert [parts(size) for size in (10**4, 10**6, 10**8)] == [2, 160, MOST_PARTS]
     assert 300 < manifest_row_bytes() < 600
-    assert 300 < collected_bytes() < 700
+
+
+def test_all_parts_there_may_be_fit_into_one_argument_with_a_fifth_to_spare() -> None:
+    assert MOST_PARTS * collected_bytes() < 0.8 * MOST_ARGUMENT_BYTES
