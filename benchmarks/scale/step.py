@@ -11,7 +11,7 @@ from forgery.dataset.manifest import read_info
 
 RECIPE: Final = "ela1_q90_gain15_48_bilinear"
 CONFIG: Final = RunConfig.read(
-    {"recipe": RECIPE, "variants": [], "backbone": "cnn", "training": {"epochs": 3}}
+    {"recipe": RECIPE, "variants": ["matched"], "backbone": "cnn", "training": {"epochs": 3}}
     | {"data": {"split_by": "digest"}, "rule": {"views": ["raw"]}}
     | {"cache": "", "checkpoints": "", "tracking": ""}
 )

@@ -34,7 +34,7 @@ from forgery.evidence_set import (
     read_index,
     stored_shape,
 )
-from forgery.histories import MATCHED, Save, drawn_save, read_forged_saves
+from forgery.histories import MATCHED, ForgedSaves, read_forged_saves
 from forgery.progress import track
 from forgery.recipes import Recipe
 from forgery.variants import ORIGINAL, Variant, parse_variants
@@ -69,7 +69,7 @@ class _Job:
     image_set: Path
     recipe: Recipe
     copies: tuple[Variant, ...]
-    saves: Sequence[Save] | None
+    saves: ForgedSaves | None
     shards: Sequence[ShardInfo] | None  # None: all
     cache: EvidenceCache
     pack_bytes: int
@@ -154,7 +154,7 @@ def _work(job: _Job) -> Iterator[Work]:
         kept = job.cache.between(*_range(job.shards, split))
         for picture, encoded, mask in read_with_masks(job.image_set, (split,), shards):
             require_intact(picture, encoded)
-            first_save = None if job.saves is None else drawn_save(picture.digest, picture.label, job.saves)
+            first_save = None if job.saves is None else job.saves.drawn(picture.digest, picture.label)
             work = Work(picture, encoded, mask, job.variants(split), job.saves is not None, first_save)
             yield _with_known(work, kept, job.recipe.dense)
 

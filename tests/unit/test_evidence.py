@@ -23,7 +23,7 @@ from forgery.evidence import (
     read_index,
     stored_shape,
 )
-from forgery.histories import MATCHED, matched, read_forged_saves
+from forgery.histories import MATCHED, read_forged_saves, resaved
 from forgery.recipes import evidence
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
@@ -180,7 +180,7 @@ def test_matched_pictures_all_have_the_last_save(image_set: Path, tmp_path: Path
     for row in rows:
         if row.variant == "original":
             label, encoded = pictures[row.digest]
-            expected = evidence(matched(encoded, row.digest, label, saves), RECIPE)
+            expected = evidence(resaved(encoded, saves.drawn(row.digest, label)), RECIPE)
             assert np.array_equal(decode_map(written[row.digest, row.variant], RECIPE.shape), expected)
 
 

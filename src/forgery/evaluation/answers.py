@@ -22,7 +22,7 @@ from forgery.evaluation.controls import control_crop
 from forgery.evaluation.kept import KeptAnswers
 from forgery.evaluation.maps import centre_box, measure_map, plain_ela, read_mask
 from forgery.evaluation.robustness import DAMAGES
-from forgery.histories import Save
+from forgery.histories import ForgedSaves
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED, decode
 from forgery.progress import track
@@ -54,14 +54,14 @@ class Plan:
     views: Mapping[str, Collection[int]]
     sampled: Collection[int]
     damaged: Collection[int]
-    saves: Sequence[Save] = ()
+    saves: ForgedSaves = field(default_factory=lambda: ForgedSaves((), ()))
 
     def of(self, digest: str, position: Mapping[str, int]) -> tuple[object, ...]:
         """All that is asked of one picture."""
         at = position[digest]
         views = [view for view, wanted in self.views.items() if at in wanted]
         # Authentic pictures alone get it, but which are is not in a digest.
-        first = self.saves[_number(digest) % len(self.saves)] if self.saves else None
+        first = self.saves.drawn(digest, "authentic")
         return digest, views, at in self.sampled, at in self.damaged, first
 
 
@@ -189,16 +189,7 @@ class _Subject:
 
     def random(self, stream: int) -> np.random.Generator:
         """Depends on the picture alone, so that every model is asked about the same."""
-        return np.random.default_rng([self.number, stream])
-
-    @property
-    def number(self) -> int:
-        """Of 64 bits, from the digest."""
-        return _number(self.row.digest)
-
-
-def _number(digest: str) -> int:
-    return int.from_bytes(hashlib.sha256(digest.encode()).digest()[:8])
+        return np.random.default_rng([int.from_bytes(hashlib.sha256(self.row.digest.encode()).digest()[:8]), stream])
 
 
 def _subject(row: Picture, encoded: bytes, mask: bytes | None, position: Mapping[str, int], recipe: Recipe) -> _Subject:
@@ -211,9 +202,7 @@ def _subject(row: Picture, encoded: bytes, mask: bytes | None, position: Mapping
 
 
 def _of_subject(subject: _Subject, plan: Plan) -> Iterator[_Asked]:
-    first = None
-    if plan.saves and subject.row.label == "authentic":
-        first = plan.saves[subject.number % len(plan.saves)]
+    first = plan.saves.drawn(subject.row.digest, subject.row.label)
     known: dict[str, list[_Asked]] = {}
     for view in (view for view, wanted in plan.views.items() if subject.position in wanted):
         # Without a save of its own a picture in `matched` is the one in `harmonised`, and so is its map.
