@@ -4,17 +4,17 @@ import hashlib
 import itertools
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from forgery.dataset.manifest import Picture
 from forgery.errors import ForgeryError, StorageError
-from forgery.evidence_set import encode_map, mask_channel
+from forgery.evidence_set import StoredMap, encode_map, mask_channel
 from forgery.histories import Save, resaved
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED
@@ -25,22 +25,34 @@ from forgery.variants import ORIGINAL, Variant
 _CHUNK_PICTURES: Final = 8
 # Where most maps are known, so many pictures go by without a word to a worker.
 _CHUNK_KNOWN: Final = 64
+_NO_MASK: Final = hashlib.sha256(b"").hexdigest()
+
+
+class KnownMap(NamedTuple):
+    """A map that need not be computed: where it lies, and its PNG, empty where nobody asks for it."""
+
+    stored: StoredMap
+    png: bytes = b""
+
+
+_UNREAD: Final = KnownMap(StoredMap("", 0, 0, ""))
 
 
 @dataclass(frozen=True)
 class Work:
     """One picture for a worker: its bytes, the copies to take maps of, and the history it gets first, if any.
 
-    `known` are maps that need not be computed, by variant; they do not travel to workers.
+    `known` are maps that need not be computed, by variant; they do not travel to workers. Where it has all of them, the
+    picture's bytes and mask are not read.
     """
 
     picture: Picture
-    encoded: bytes
-    mask: bytes | None
     variants: tuple[Variant, ...]
     matched: bool = False
     first: Save | None = None
-    known: dict[str, bytes] = field(default_factory=dict)
+    known: Mapping[str, KnownMap] = field(default_factory=dict)
+    encoded: bytes = b""
+    mask: bytes | None = None
 
     @property
     def names(self) -> list[str]:
@@ -54,7 +66,7 @@ class Work:
 
     def key(self, variant: str, dense: bool) -> str:
         """All that a map depends on besides the picture, the recipe and the code."""
-        mask = hashlib.sha256(self.mask or b"").hexdigest()
+        mask = self.picture.mask_digest or _NO_MASK
         history = (self.first.tables, self.first.subsampling) if self.first else None
         parts = (variant, self.matched, history, (self.picture.label, mask) if dense else None)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -78,7 +90,9 @@ def missing_maps(works: Iterator[Work], recipe: Recipe, workers: int) -> Iterato
     # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
     method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
     chunks, again = itertools.tee(_chunks(works))
-    sent = ([replace(work, known=dict.fromkeys(work.known, b"")) for work in chunk if work.missing] for chunk in again)
+    sent = (
+        [replace(work, known=dict.fromkeys(work.known, _UNREAD)) for work in chunk if work.missing] for chunk in again
+    )
     with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
         computed = in_order(pool, partial(_maps_of_chunk, recipe.name), sent, most=3 * workers)
         for chunk, (_, found) in zip(chunks, computed, strict=True):

@@ -9,7 +9,15 @@ from typing import Final
 from forgery.dataset.manifest import DatasetInfo, ShardInfo
 from forgery.dataset.shards import MEGABYTE, SHARD_FOLDER
 from forgery.errors import StorageError
-from forgery.evidence_set import EVIDENCE_SPLITS, INDEX_FILE, INFO_FILE, WHOLE, EvidenceInfo, read_evidence_info
+from forgery.evidence_set import (
+    EVIDENCE_SPLITS,
+    INDEX_FILE,
+    INFO_FILE,
+    PLACES_FILE,
+    WHOLE,
+    EvidenceInfo,
+    read_evidence_info,
+)
 
 _NAME: Final = re.compile(r"(\d{5})-of-(\d{5})")
 _DIGEST_BITS: Final = 256
@@ -56,7 +64,7 @@ def _parts(info: DatasetInfo, shard_mb: int, shard_pictures: int) -> list[list[S
 
 
 def join_parts(parts: Sequence[Path], out: Path) -> EvidenceInfo:
-    """Make one evidence set of all parts in the existing folder `out`; shards are links, nothing is copied.
+    """Make one evidence set of all parts in the existing folder `out`; shards are links, maps are not copied.
 
     Args:
         parts: In any order; one that came twice is used once.
@@ -71,8 +79,11 @@ def join_parts(parts: Sequence[Path], out: Path) -> EvidenceInfo:
     with (out / INDEX_FILE).open("wb") as index:
         for _, folder in (infos[part] for part in sorted(infos)):
             index.write((folder / INDEX_FILE).read_bytes())
-            for shard in (folder / SHARD_FOLDER).iterdir():
+            for shard in (folder / SHARD_FOLDER).glob("*"):
                 (out / SHARD_FOLDER / shard.name).symlink_to(shard.resolve())
+    if any(info.place for info, _ in infos.values()):
+        with (out / PLACES_FILE).open("wb") as places:
+            places.writelines((infos[part][1] / PLACES_FILE).read_bytes() for part in sorted(infos))
     joined = _sum([info for info, _ in infos.values()])
     (out / INFO_FILE).write_text(joined.model_dump_json(indent=2) + "\n")
     return joined
@@ -86,7 +97,7 @@ def _read(folder: Path) -> EvidenceInfo:
 
 
 def _require_all(infos: Sequence[EvidenceInfo]) -> None:
-    if len({(info.recipe, info.dataset_digest, tuple(info.variants)) for info in infos}) > 1:
+    if len({(info.recipe, info.dataset_digest, tuple(info.variants), info.place) for info in infos}) > 1:
         raise StorageError("the parts of the evidence are of different runs; run the ELA step again")
     of = infos[0].part.rpartition("-")[2]
     wanted = {f"{number:05d}-of-{of}" for number in range(int(of))}

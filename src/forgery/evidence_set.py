@@ -3,16 +3,19 @@
 <evidence set>/
   evidence.json     EvidenceInfo: recipe, data set, variants, counts
   index.jsonl       one EvidenceRow per map
-  shards/*.tar      members <digest>.<variant>.png, see `encode_map`
+  shards/*.tar      members <digest>.<variant>.png, see `encode_map`; or, where the maps are left in the cache,
+  places.jsonl      one StoredMap per row of the index; a shard is then a group of neighbours
 
 With a dense recipe a map has one more channel, the mask: see `mask_channel`.
 """
 
+import hashlib
 import io
+import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,6 +26,7 @@ from forgery.recipes import Evidence, Recipe
 
 INFO_FILE: Final = "evidence.json"
 INDEX_FILE: Final = "index.jsonl"
+PLACES_FILE: Final = "places.jsonl"
 WHOLE: Final = "00000-of-00001"
 MASK_UNKNOWN: Final = 255
 _ORIENTATION: Final = 0x0112  # of EXIF
@@ -42,8 +46,9 @@ class EvidenceInfo(BaseModel):
         masks: Whether they hold masks.
         part: `00001-of-00003` for the second of three.
         reused: Maps that were not computed but found in the cache.
-        digest: Sum over all maps of the SHA-256 of name and PNG, modulo 2^256, in hexadecimal: parts add up to the
-            digest of the whole, however it was cut.
+        digest: Sum over all maps of the SHA-256 of name and checksum, modulo 2^256, in hexadecimal: parts add up to
+            the digest of the whole, however it was cut.
+        place: Where the packs of the maps are, s3://bucket/prefix or file://PATH; empty where they lie beside this.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +63,7 @@ class EvidenceInfo(BaseModel):
     part: str = WHOLE
     reused: int = 0
     digest: str = "0"
+    place: str = ""
 
 
 class EvidenceRow(BaseModel):
@@ -74,6 +80,15 @@ class EvidenceRow(BaseModel):
     member: str
 
 
+class StoredMap(NamedTuple):
+    """Where a map lies: the pack, the range of its PNG in bytes, and the PNG's `checksum`."""
+
+    pack: str
+    offset: int
+    size: int
+    checksum: str
+
+
 def read_evidence_info(folder: Path) -> EvidenceInfo:
     """The summary of the evidence set in `folder`."""
     return EvidenceInfo.model_validate_json((folder / INFO_FILE).read_bytes())
@@ -86,6 +101,23 @@ def read_index(folder: Path, split: Split) -> Iterator[EvidenceRow]:
             row = EvidenceRow.model_validate_json(line)
             if row.split == split:
                 yield row
+
+
+def read_located(folder: Path, split: Split) -> Iterator[tuple[EvidenceRow, StoredMap | None]]:
+    """Rows as `read_index` gives them, each with the place of its map; None where that is in a file of its own set."""
+    if not (folder / PLACES_FILE).exists():
+        yield from ((row, None) for row in read_index(folder, split))
+        return
+    with (folder / INDEX_FILE).open() as rows, (folder / PLACES_FILE).open() as places:
+        for line, place in zip(rows, places, strict=True):
+            row = EvidenceRow.model_validate_json(line)
+            if row.split == split:
+                yield row, StoredMap(*json.loads(place))
+
+
+def checksum(png: bytes) -> str:
+    """What tells a damaged map: the first 16 digits of its SHA-256."""
+    return hashlib.sha256(png).hexdigest()[:16]
 
 
 def encode_map(evidence_map: Evidence) -> bytes:

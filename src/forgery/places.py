@@ -10,7 +10,7 @@ from typing import IO, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from forgery.errors import InvalidConfig, StorageError
-from forgery.s3 import RangedObject, read_object, s3_client, s3_errors, split_uri
+from forgery.s3 import RangedObject, fetch_object, read_object, s3_client, s3_errors, split_uri
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ class Place(Protocol):
 
     def open(self, name: str) -> IO[bytes]:
         """The content as a stream that is never whole in memory; raises StorageError, as reading from it does."""
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        """So many bytes of the content, fewer where it ends before; raises StorageError."""
 
     def remove(self, name: str) -> None:
         """Remove a file, or all below `name/`, if there are any; raises StorageError."""
@@ -95,6 +98,15 @@ class FolderPlace:
         except OSError as error:
             raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
 
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        """From the file."""
+        try:
+            with (self._folder / name).open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:
+            raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
+
     def remove(self, name: str) -> None:
         """With what a killed process left half-written in the folder."""
         path = self._folder / name
@@ -143,6 +155,11 @@ class BucketPlace:
         """By ranges, so that a connection that breaks costs one of them."""
         return io.BufferedReader(RangedObject(self._client, f"{self._uri}/{name}"), _READ_AHEAD_BYTES)
 
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        """One request."""
+        with s3_errors(f"reading {self._uri}/{name}"):
+            return fetch_object(self._client, self._bucket, self._key(name), offset, length)
+
     def remove(self, name: str) -> None:
         """One object after the other."""
         with s3_errors(f"removing {self._uri}/{name}"):
@@ -190,6 +207,12 @@ class OptionalPlace:
         """Say why, and keep nothing more."""
         logger.warning("%s not kept for a run that goes on from here: %s", self._what, error)
         self._place = None
+
+
+def is_absent(error: StorageError) -> bool:
+    """Whether a place could be asked and has no such file, which no second try mends."""
+    cause = error.__cause__
+    return isinstance(cause, FileNotFoundError) or getattr(cause, "code", "") == "NoSuchKey"
 
 
 def open_place(out: str) -> Place:

@@ -21,9 +21,12 @@ from forgery.dataset.shards import read_members
 from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import build_evidence, read_evidence_info, read_index
 from forgery.evidence_parts import MOST_PARTS, join_parts, part_names, shards_of_part
+from forgery.evidence_set import read_located
 from forgery.histories import MATCHED
+from forgery.places import open_place
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
+from forgery.training.checkpoints import training_key
 
 RECIPE = ElaRecipe(size_px=16)
 MANY = DataOptions(shard_pictures=6)
@@ -61,19 +64,32 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return found
 
 
-def build(image_set: Path, out: Path, part: str, cache: Path | None = None, variants: tuple[str, ...] = ()) -> None:
+def build(
+    image_set: Path,
+    out: Path,
+    part: str,
+    cache: Path | None = None,
+    variants: tuple[str, ...] = (),
+    in_packs: bool = False,
+) -> None:
     sizes = {"shard_mb": MANY.shard_mb, "shard_pictures": MANY.shard_pictures}
     where = f"file://{cache}" if cache else ""
-    build_evidence(image_set, out, RECIPE, variants, workers=1, part=part, cache=where, **sizes)
+    build_evidence(image_set, out, RECIPE, variants, workers=1, part=part, cache=where, in_packs=in_packs, **sizes)
 
 
 def names(image_set: Path) -> list[str]:
     return part_names(read_info(image_set), MANY.shard_mb, MANY.shard_pictures)
 
 
-def build_all(image_set: Path, folder: Path, cache: Path | None = None, variants: tuple[str, ...] = ()) -> list[Path]:
+def build_all(
+    image_set: Path,
+    folder: Path,
+    cache: Path | None = None,
+    variants: tuple[str, ...] = (),
+    in_packs: bool = False,
+) -> list[Path]:
     for part in names(image_set):
-        build(image_set, folder / part, part, cache, variants)
+        build(image_set, folder / part, part, cache, variants, in_packs)
     return [folder / part for part in names(image_set)]
 
 
@@ -84,6 +100,12 @@ def maps(folder: Path) -> dict[str, bytes]:
             assert row.member not in found
             found[row.member] = dict(read_members(folder / "shards" / row.shard))[row.member]
     return found
+
+
+def packed_maps(folder: Path) -> dict[str, bytes]:
+    place = open_place(read_evidence_info(folder).place)
+    located = [each for split in ("train", "validation") for each in read_located(folder, split)]
+    return {row.member: place.read_range(stored.pack, stored.offset, stored.size) for row, stored in located if stored}
 
 
 def joined(parts: list[Path], out: Path) -> Path:
@@ -211,6 +233,60 @@ def test_a_cache_that_cannot_be_used_costs_a_warning_only(image_set: Path, tmp_p
     info = build_evidence(image_set, tmp_path / "out", RECIPE, workers=1, cache=f"file://{tmp_path}/file")
     assert info.reused == 0
     assert "cache" in caplog.text or "computed anew" in caplog.text
+
+
+@pytest.mark.parametrize("variants", [(), (MATCHED, "q70")])
+def test_maps_that_are_left_in_the_cache_are_those_of_the_artifact(
+    image_set: Path, tmp_path: Path, variants: tuple[str, ...], computed: list[str]
+) -> None:
+    elsewhere = joined(build_all(image_set, tmp_path / "files", variants=variants), tmp_path / "j1")
+    cache = tmp_path / "cache"
+    packed = joined(build_all(image_set, tmp_path / "parts", cache, variants, in_packs=True), tmp_path / "j2")
+    assert packed_maps(packed) == maps(elsewhere)
+    assert not list(packed.rglob("*.tar"))
+    # All that a training's order and its checkpoints stand on.
+    assert (packed / "index.jsonl").read_bytes() == (elsewhere / "index.jsonl").read_bytes()
+    assert training_key(packed, {}) == training_key(elsewhere, {})
+
+    computed.clear()
+    written = {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
+    bare = shutil.copytree(image_set, tmp_path / "bare", ignore=shutil.ignore_patterns("*.tar"))
+    again = joined(build_all(bare, tmp_path / "again", cache, variants, in_packs=True), tmp_path / "j3")
+    assert packed_maps(again) == packed_maps(packed)
+    assert computed == []
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()} == written
+
+
+def test_maps_are_left_in_a_cache_or_nowhere(image_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match="without one"):
+        build_evidence(image_set, tmp_path / "out", RECIPE, in_packs=True)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match="cannot be written"):
+        build_evidence(image_set, tmp_path / "out", RECIPE, workers=1, cache=f"file://{tmp_path}/file", in_packs=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_small_packs_are_merged_and_those_who_refer_to_them_still_find_them(
+    tmp_path: Path, computed: list[str]
+) -> None:
+    cache, source = tmp_path / "cache", tmp_path / "source"
+    options = DataOptions(split_by="digest")
+    for number in range(9):
+        ingest(str(make_source(source, 20, 20 * number)), tmp_path / f"set {number}", options, 0)
+        out = tmp_path / str(number)
+        computed.clear()
+        info = build_evidence(
+            tmp_path / f"set {number}", out, RECIPE, workers=1, cache=f"file://{cache}", in_packs=True
+        )
+        assert len(computed) == info.maps - info.reused
+    first = packed_maps(tmp_path / "0")
+    assert first.items() <= packed_maps(tmp_path / "8").items()
+    packs, indexes = (len(list(cache.rglob(pattern))) for pattern in ("*.tar", "*.jsonl"))
+    assert indexes < 11 < packs - 1
+    # Nothing is lost with the indexes that went.
+    last = build_evidence(tmp_path / "set 8", tmp_path / "again", RECIPE, cache=f"file://{cache}")
+    assert last.reused == last.maps
+    assert maps(tmp_path / "again") == packed_maps(tmp_path / "8")
 
 
 KILLED = """

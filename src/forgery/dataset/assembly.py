@@ -177,6 +177,7 @@ def _picture(digest: str, draft: Draft, facts: Facts, split: Split, size: int) -
         shard="",
         member=f"{digest}.{_EXTENSIONS[facts.format]}",
         mask_member=f"{digest}.mask.png" if facts.mask_digest else None,
+        mask_digest=facts.mask_digest,
     )
 
 

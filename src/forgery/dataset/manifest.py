@@ -27,7 +27,8 @@ class Picture(BaseModel):
     """One accepted picture.
 
     `digest` is the SHA-256 of its file's bytes in hexadecimal; pictures of one `group` share a source and never part
-    between splits; `shard` is the file name below `shards/`, `member` the name inside it.
+    between splits; `shard` is the file name below `shards/`, `member` the name inside it. `mask_digest` is the SHA-256
+    of the mask's PNG, in hexadecimal.
     """
 
     model_config = ROW_CONFIG
@@ -45,6 +46,7 @@ class Picture(BaseModel):
     shard: str
     member: str
     mask_member: str | None = None
+    mask_digest: str | None = None
 
 
 class Reject(BaseModel):

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
@@ -163,6 +163,25 @@ def read_with_masks(
     yield from _read(image_set, splits, shards)
 
 
+def read_some(image_set: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, bytes, bytes | None]]:
+    """The pictures given, in the manifest's order, with their files' bytes and masks; no other is read.
+
+    They are asked for one by one, as they are read.
+
+    Raises:
+        StorageError: A shard is missing, damaged or does not hold what the manifest says.
+    """
+    stored = _Shards(image_set)
+    shard = ""
+    members: Iterator[tuple[str, bytes]] = iter(())
+    for picture in pictures:
+        if picture.shard != shard:
+            shard = picture.shard
+            members = stored.read(shard)
+        encoded = _expect(members, picture.member, image_set)
+        yield picture, encoded, _expect(members, picture.mask_member, image_set) if picture.mask_member else None
+
+
 def require_intact(picture: Picture, encoded: bytes) -> None:
     """Raise StorageError where a picture's bytes are not those ingest read.
 
@@ -176,20 +195,17 @@ def _read(
     image_set: Path, splits: Sequence[Split], shards: Collection[str] | None = None
 ) -> Iterator[tuple[Picture, bytes, bytes | None]]:
     """Walk manifest and shards together: both are in order of digest within a split."""
-    stored = _Shards(image_set)
-    for split in splits:
-        shard = ""
-        members: Iterator[tuple[str, bytes]] = iter(())
-        for picture in read_pictures(image_set, (split,), shards):
-            if picture.shard != shard:
-                shard = picture.shard
-                members = stored.read(shard)
-            encoded = _expect(members, picture.member, image_set)
-            yield picture, encoded, _expect(members, picture.mask_member, image_set) if picture.mask_member else None
+    rows = (row for split in splits for row in read_pictures(image_set, (split,), shards))
+    yield from read_some(image_set, rows)
 
 
 def _expect(members: Iterator[tuple[str, bytes]], name: str, image_set: Path) -> bytes:
-    found, data = next(members, ("its end", b""))
-    if found != name:
-        raise StorageError(f"image set {image_set} is damaged: {found} stands where {name} should; run ingest again")
-    return data
+    """The member of that name; those before it, which are in order of digest, are passed over."""
+    for found, content in members:
+        if found == name:
+            return content
+        if found > name:
+            break
+    else:
+        found = "its end"
+    raise StorageError(f"image set {image_set} is damaged: {found} stands where {name} should; run ingest again")

@@ -19,5 +19,6 @@ def compute_part(image_set: Path, out: Path, part: str, config: RunConfig) -> di
         part=part,
         shard_pictures=sizes.shard_pictures,
         cache=config.cache,
+        in_packs=sizes.shards_in == "cache",
     )
     return {"part": part, **info.model_dump(include={"maps", "reused", "digest"})}

@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 _SUFFIX: Final = ".npz"
 _PROGRESS: Final = "progress"
 _KEY_DIGITS: Final = 32
-# What tells how an evidence set was made, but not what is in it.
-_UNIMPORTANT: Final = {"part", "reused"}
+# What tells how an evidence set was made and where it lies, but not what is in it.
+_UNIMPORTANT: Final = {"part", "reused", "place"}
 
 
 class Checkpoint(BaseModel):

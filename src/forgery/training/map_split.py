@@ -1,6 +1,5 @@
 """Where the maps of a split lie, and which of them each of several workers reads."""
 
-import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,23 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forgery.dataset.manifest import Split
+from forgery.dataset.shards import SHARD_FOLDER
 from forgery.errors import SourceError
 from forgery.evidence import read_evidence_info, read_index, stored_shape
+from forgery.evidence_set import read_located
+from forgery.places import open_place
 from forgery.recipes import parse_recipe
+from forgery.training.stored import Content, PackedShard, ShardFile
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One tar file and where in it the maps of the split lie.
+    """Bytes that are read together, and where in them the maps of the split lie.
 
     Attributes:
-        path: The file.
-        offsets: Position of each member's bytes, int64 [n].
-        sizes: Length of each member in bytes, int64 [n].
+        content: The bytes.
+        offsets: Position of each map's PNG, int64 [n].
+        sizes: Length of each in bytes, int64 [n].
         labels: 1 forged, 0 authentic, float32 [n].
     """
 
-    path: Path
+    content: Content
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     labels: NDArray[np.float32]
@@ -65,7 +68,7 @@ class MapSplit:
 
 
 def open_split(evidence_set: Path, split: Split, worker: int = 0, workers: int = 1) -> MapSplit:
-    """Find the maps of a split; reads the index and the tar headers alone.
+    """Find the maps of a split; reads the index, and of files the tar headers, alone.
 
     Args:
         evidence_set: From the ELA step; the shards of other workers may be absent.
@@ -85,20 +88,37 @@ def open_split(evidence_set: Path, split: Split, worker: int = 0, workers: int =
     hands = deal(maps, workers)
     return MapSplit(
         shape=stored_shape(recipe) if info.masks else recipe.shape,
-        shards=tuple(sorted(_open_shards_of(evidence_set, split, set(hands[worker])), key=lambda shard: shard.path)),
+        shards=tuple(sorted(_shards_of(evidence_set, split, set(hands[worker])), key=lambda shard: shard.content.name)),
         masks=info.masks,
         counts=(maps.total() - forged, forged),
         most=max(sum(maps[name] for name in hand) for hand in hands),
     )
 
 
-def _open_shards_of(evidence_set: Path, split: Split, names: set[str]) -> Iterator[Shard]:
+def _shards_of(evidence_set: Path, split: Split, names: set[str]) -> Iterator[Shard]:
     """Members' names are held for one shard at a time: those of a million maps take more than what is kept of them."""
-    for name, rows in groupby(read_index(evidence_set, split), key=lambda row: row.shard):
+    where = read_evidence_info(evidence_set).place
+    place = open_place(where) if where else None
+    for name, found in groupby(read_located(evidence_set, split), key=lambda each: each[0].shard):
         if name in names:
-            yield _open_shard(
-                evidence_set / "shards" / name, {row.member: float(row.label == "forged") for row in rows}
-            )
+            rows, maps = zip(*found, strict=True)
+            labels = np.array([row.label == "forged" for row in rows], np.float32)
+            if place is None:
+                yield _in_file(ShardFile(evidence_set / SHARD_FOLDER / name), [row.member for row in rows], labels)
+            else:
+                yield _in_packs(PackedShard.of(name, place, where, maps), labels)
+
+
+def _in_file(file: ShardFile, members: list[str], labels: NDArray[np.float32]) -> Shard:
+    found = file.members()
+    if lost := [member for member in members if member not in found]:
+        raise SourceError(f"shard {file.path} of the evidence set lacks {min(lost)}: run the ELA step again")
+    offsets, sizes = np.array([found[member] for member in members], np.int64).T
+    return Shard(file, offsets, sizes, labels)
+
+
+def _in_packs(packed: PackedShard, labels: NDArray[np.float32]) -> Shard:
+    return Shard(packed, np.cumsum(packed.sizes) - packed.sizes, packed.sizes, labels)
 
 
 def deal(shards: Mapping[str, int], workers: int) -> list[list[str]]:
@@ -112,20 +132,3 @@ def deal(shards: Mapping[str, int], workers: int) -> list[list[str]]:
     for name in sorted(shards, key=lambda name: (-shards[name], name)):
         min(hands, key=lambda hand: sum(shards[each] for each in hand)).append(name)
     return [sorted(hand) for hand in hands]
-
-
-def _open_shard(path: Path, labels: dict[str, float]) -> Shard:
-    try:
-        with tarfile.open(path, "r:") as archive:
-            members = [member for member in archive if member.name in labels]
-    except (OSError, tarfile.TarError) as error:
-        raise SourceError(f"shard {path} of the evidence set cannot be read: run the ELA step again") from error
-    if len(members) != len(labels):
-        lost = min(labels.keys() - {member.name for member in members})
-        raise SourceError(f"shard {path} of the evidence set lacks {lost}: run the ELA step again")
-    return Shard(
-        path,
-        np.array([member.offset_data for member in members], np.int64),
-        np.array([member.size for member in members], np.int64),
-        np.array([labels[member.name] for member in members], np.float32),
-    )

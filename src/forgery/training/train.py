@@ -20,6 +20,7 @@ from forgery.training.event_log import EventLog
 from forgery.training.export import DRAFT_FILE, export_draft
 from forgery.training.fit import Fit
 from forgery.training.map_split import MapSplit, open_split
+from forgery.training.reading import reading
 from forgery.training.result import TrainingResult
 from forgery.training.setup import Setup, learn, plain_network, set_up
 from forgery.variants import ORIGINAL
@@ -66,6 +67,7 @@ def train(
     network, options = setup.network, setup.config.training
     tags = {"dataset_digest": setup.info.dataset_digest, "recipe": setup.info.recipe, "backbone": setup.config.backbone}
     with (
+        reading(),
         open_run(config.tracking, run_id, tags) as run,
         whole_folder(out, DRAFT_FILE, needs_bytes=_BYTES_PER_WEIGHT * network.count_params()) as partial,
     ):
@@ -88,7 +90,8 @@ def assist(evidence_set: Path, config: RunConfig, champion: Bundle | None) -> No
 
     Both read `TF_CONFIG`; see `forgery.training.workers`. Evidence, configuration and champion must be the chief's.
     """
-    learn(set_up(evidence_set, config, champion), lambda epoch, figures: None, lambda epoch, figures: None)
+    with reading():
+        learn(set_up(evidence_set, config, champion), lambda epoch, figures: None, lambda epoch, figures: None)
 
 
 def _fit(setup: Setup, run: Run, logs: Path | None) -> Fit:

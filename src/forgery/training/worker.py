@@ -17,6 +17,7 @@ from forgery.bundle import open_bundle
 from forgery.config import RunConfig
 from forgery.errors import ForgeryError, ServiceUnavailable, StorageError
 from forgery.evidence import EVIDENCE_SPLITS, INDEX_FILE, INFO_FILE, read_index
+from forgery.evidence_set import PLACES_FILE
 from forgery.jobs.parcel import Parcel
 from forgery.jobs.training import CHAMPION, DRAFT, EVIDENCE, FAILURE, LOGS, RESULT, SETTINGS
 from forgery.steps import step
@@ -59,7 +60,7 @@ def _wait_for_result(parcel: Parcel) -> None:
 
 def fetch_evidence(parcel: Parcel, folder: Path, worker: int, workers: int) -> None:
     """The index, this worker's shards, and for the chief, who calibrates, those of the whole validation split."""
-    parcel.fetch(EVIDENCE, folder, lambda path: path in (INDEX_FILE, INFO_FILE))
+    parcel.fetch(EVIDENCE, folder, lambda path: path in (INDEX_FILE, PLACES_FILE, INFO_FILE))
     wanted: set[str] = set()
     for split in EVIDENCE_SPLITS:
         maps = Counter(row.shard for row in read_index(folder, split))

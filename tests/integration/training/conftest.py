@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from forgery.dataset.shards import read_members
 from forgery.evidence import encode_map
+from forgery.evidence_cache import EvidenceCache
+from forgery.evidence_packs import PackWriter
 from forgery.recipes import parse_recipe
 
 RECIPE = "ela1_q90_gain15_32_bilinear"
@@ -61,6 +64,29 @@ def write_evidence(
     info = {"recipe": recipe, "dataset_digest": "d" * 64, "variants": [], "counts": table, "maps": len(rows)}
     (path / "evidence.json").write_text(json.dumps(info | {"map_bytes": len(rows) * int(np.prod(shape))}))
     return EvidenceSet(path, maps, labels)
+
+
+def leave_in_packs(evidence: EvidenceSet, cache: str, path: Path) -> EvidenceSet:
+    """The same evidence set with its maps in packs below `cache`, which end in the middle of shards."""
+    info = json.loads((evidence.path / "evidence.json").read_text())
+    kept = EvidenceCache(cache, parse_recipe(info["recipe"]), required=True)
+    packs, rows, places = PackWriter(kept, 30_000), [], []
+    (path / "shards").mkdir(parents=True)
+    for line in (evidence.path / "index.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        png = dict(read_members(evidence.path / "shards" / row["shard"]))[row["member"]]
+        rows.append(line + "\n")
+        places.append(json.dumps(packs.add(row["digest"], {"k": png})["k"]) + "\n")
+    packs.flush()
+    (path / "index.jsonl").write_text("".join(rows))
+    (path / "places.jsonl").write_text("".join(places))
+    (path / "evidence.json").write_text(json.dumps(info | {"place": kept.where}))
+    return EvidenceSet(path, evidence.maps, evidence.labels)
+
+
+@pytest.fixture
+def in_packs(tmp_path: Path) -> Callable[[EvidenceSet], EvidenceSet]:
+    return lambda evidence: leave_in_packs(evidence, f"file://{tmp_path}/cache", tmp_path / "packed")
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
 from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ from forgery.config import TrainingOptions
 from forgery.errors import SourceError
 from forgery.training.dataset import TrainingBatches, batches
 from forgery.training.map_split import open_split
+from forgery.training.reading import reading
 
 PLAIN = TrainingOptions(flips=False, crops=0.0, batch_size=5)
 
@@ -122,3 +125,33 @@ def test_a_lost_shard_is_named(make_evidence: Any) -> None:
     (evidence.path / "shards" / "train-00001.tar").unlink()
     with pytest.raises(SourceError, match=r"train-00001\.tar"):
         open_split(evidence.path, "train")
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_maps_in_packs_come_in_the_order_of_those_in_files(make_evidence: Any, in_packs: Any, cache: bool) -> None:
+    evidence = make_evidence()
+    packed = in_packs(evidence)
+    assert len(list((packed.path.parent / "cache").rglob("*.tar"))) > 3
+    options = TrainingOptions(flips=True, crops=0.3, batch_size=5)
+    one, other = (TrainingBatches(open_split(each.path, "train"), options, 7, cache) for each in (evidence, packed))
+    for number in range(2):
+        np.testing.assert_array_equal(collect(one.epoch(number))[0], collect(other.epoch(number))[0])
+    maps, labels = collect(batches(open_split(packed.path, "validation"), 5, cache=cache))
+    np.testing.assert_array_equal(maps, evidence.maps["validation"])
+    assert labels.ravel().tolist() == evidence.labels["validation"]
+
+
+def damage(pack: Path) -> None:
+    content = bytearray(pack.read_bytes())
+    content[1000] ^= 1
+    pack.write_bytes(content)
+
+
+@pytest.mark.parametrize(("spoil", "how"), [(damage, "damaged"), (Path.unlink, "missing")])
+def test_a_spoilt_pack_is_named(make_evidence: Any, in_packs: Any, spoil: Any, how: str) -> None:
+    packed = in_packs(make_evidence())
+    pack = sorted((packed.path.parent / "cache").rglob("*.tar"))[1]
+    spoil(pack)
+    everything = [batches(open_split(packed.path, split), 5, cache=False) for split in ("train", "validation")]
+    with pytest.raises(SourceError, match=f"pack {pack.name} in file://.* is {how}"), reading():
+        collect(chain.from_iterable(everything))

@@ -49,18 +49,23 @@ def undisturbed(evidence_set: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.slow
 def test_a_killed_training_comes_to_the_same_weights_bit_by_bit(
-    evidence_set: Any, undisturbed: Any, tmp_path: Path
+    evidence_set: Any, in_packs: Any, undisturbed: Any, tmp_path: Path
 ) -> None:
     place, out = f"file://{tmp_path / 'checkpoints'}", tmp_path / "draft"
-    for when in ("+6", "8", str(4 * STEPS)):  # in the middle of an epoch, at its end, before the export
-        assert run(evidence_set.path, out, place, when).status == -signal.SIGKILL
+    packed = in_packs(evidence_set)  # where the maps lie changes nothing, not even from one process to the next
+    for when, evidence in (
+        ("+6", evidence_set),
+        ("8", packed),
+        (str(4 * STEPS), packed),
+    ):  # within, after, before export
+        assert run(evidence.path, out, place, when).status == -signal.SIGKILL
         assert not out.exists()
-    done = run(evidence_set.path, out, place)
+    done = run(packed.path, out, place)
     assert done.said["history"] == undisturbed[1].said["history"]
     assert content(out) == content(undisturbed[0])
     assert done.said["steps"] == 0
     assert not list((tmp_path / "checkpoints" / "training").iterdir())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "draft"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "checkpoints", "draft", "packed"]
 
 
 @pytest.mark.slow

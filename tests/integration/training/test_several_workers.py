@@ -109,7 +109,7 @@ def wait_for(text: str, log: Path) -> None:
 def test_every_map_is_one_workers(make_evidence: Any, workers: int) -> None:
     evidence = make_evidence(shards=5)
     parts = [open_split(evidence.path, "train", index, workers) for index in range(workers)]
-    names = [shard.path.name for part in parts for shard in part.shards]
+    names = [shard.content.name for part in parts for shard in part.shards]
     assert sorted(names) == [f"train-{number:05d}.tar" for number in range(5)]
     assert {part.counts for part in parts} == {(12, 12)}
     assert {part.most for part in parts} == {max(len(part.labels) for part in parts)}

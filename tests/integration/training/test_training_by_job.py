@@ -81,9 +81,11 @@ def config(tmp_path: Path, **training: Any) -> RunConfig:
 
 
 @pytest.mark.slow
-def test_the_step_brings_back_what_two_workers_have_learnt(evidence_set: Any, operator: Any, tmp_path: Path) -> None:
+def test_the_step_brings_back_what_two_workers_have_learnt(
+    evidence_set: Any, in_packs: Any, operator: Any, tmp_path: Path
+) -> None:
     out, logs = tmp_path / "draft", tmp_path / "events"
-    result = train_by_job(operator, evidence_set.path, out, config(tmp_path), None, "run-7", logs, poll_s=0.2)
+    result = train_by_job(operator, in_packs(evidence_set).path, out, config(tmp_path), None, "run-7", logs, poll_s=0.2)
     assert result.epochs == 3
     draft = read_draft(out)
     check_golden(draft, Engine(draft))
