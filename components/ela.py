@@ -24,7 +24,7 @@ def compute_ela(
         variants: Recompressed or resized training copies made before ELA, e.g. q75, x50 or x50q85.
         data: Options of reading and splitting (DataOptions); sizes of shards and parts are taken from them.
         cache: Where maps are looked for and kept; empty for none.
-        evidence_set: The part's maps as PNG in shards, lossless, with the recipe they were made by.
+        evidence_set: The part's maps as PNG in shards, lossless, or where they lie in the cache; with their recipe.
     """
     from pathlib import Path
 

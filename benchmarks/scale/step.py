@@ -37,7 +37,9 @@ def ela(place: Path, part: str, cache: str, recipe: str = RECIPE) -> dict[str, A
     from forgery.steps.ela import compute_part
 
     out = place / "evidence" / part
-    return compute_part(place / "set", out, part, CONFIG.model_copy(update={"cache": cache, "recipe": recipe}))
+    data = CONFIG.data.model_copy(update={"shards_in": "cache"})
+    config = CONFIG.model_copy(update={"cache": cache, "recipe": recipe, "data": data})
+    return compute_part(place / "set", out, part, config)
 
 
 def join(place: Path) -> dict[str, Any]:

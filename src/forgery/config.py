@@ -76,8 +76,8 @@ class DataOptions(Options):
     )
     shards_in: Literal["artifact", "cache"] = Field(
         "artifact",
-        description="Where the pictures' shards lie: in the run's artifact, which each task on a cluster downloads "
-        "whole, or in the cache, where each reads its own.",
+        description="Where pictures and evidence maps lie: in the run's artifacts, which each task on a cluster "
+        "downloads whole, or in the cache, from where each reads what it needs.",
     )
     min_class_pictures: int = Field(10, ge=2, description="Fewer accepted pictures of a class fail the run.")
 

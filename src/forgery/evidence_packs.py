@@ -67,7 +67,7 @@ class PackWriter:
 def merge_small(cache: EvidenceCache, first: str, last: str, pack_bytes: int) -> None:
     """Make larger packs of the small ones that begin between the digests `first` and `last`, if there are many.
 
-    A task does so for its own range, so each pack is merged by one of a run.
+    A task does so for its own range; a pack that two tasks merge at once costs space alone.
     """
     overlapping = cache.indexes(first, last)
     small = {

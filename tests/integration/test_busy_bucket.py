@@ -19,10 +19,11 @@ from forgery.config import DataOptions
 from forgery.dataset import kept
 from forgery.dataset.ingest import ingest
 from forgery.dataset.manifest import DatasetInfo
-from forgery.errors import StorageError
+from forgery.errors import SourceError, StorageError
 from forgery.evidence import build_evidence
 from forgery.evidence_parts import part_names
 from forgery.recipes.ela import ElaRecipe
+from forgery.training.map_split import open_split
 
 RECIPE = ElaRecipe(size_px=16)
 PICTURES = 40
@@ -92,6 +93,28 @@ def test_tasks_read_their_own_shards_from_the_bucket(
     assert len(set(busy.read)) == 1
     whole = build_evidence(tmp_path / "set", tmp_path / "whole", RECIPE)
     assert whole.digest == build_evidence(tmp_path / "undisturbed", tmp_path / "other", RECIPE).digest
+
+
+def test_training_reads_its_maps_from_the_bucket(
+    source: str, undisturbed: DatasetInfo, busy: FaultyBucket, s3_bucket: str, s3_server: Any, tmp_path: Path
+) -> None:
+    cache = f"s3://{s3_bucket}/cache"
+    build_evidence(tmp_path / "undisturbed", tmp_path / "files", RECIPE, cache=cache)
+    build_evidence(tmp_path / "undisturbed", tmp_path / "packed", RECIPE, cache=cache, in_packs=True)
+    assert not list((tmp_path / "packed").rglob("*.tar"))
+    files, packed = (open_split(tmp_path / name, "train") for name in ("files", "packed"))
+    busy.read.clear()
+    content = {shard.content.name: shard.content.read() for shard in packed.shards}
+    for one, other in zip(files.shards, packed.shards, strict=True):
+        held, found = one.content.read(), content[one.content.name]
+        for at, where in enumerate(one.offsets):
+            begin, size = other.offsets[at], one.sizes[at]
+            assert found[begin : begin + size] == held[where : where + size]
+    assert len(set(busy.read)) == 1
+    (pack,) = {path.split(f"{s3_bucket}/")[1] for path in busy.read}
+    s3_server.client().remove_object(s3_bucket, pack)
+    with pytest.raises(SourceError, match=f"pack {pack.rpartition('/')[2]} in {cache}/.* is missing"):
+        packed.shards[0].content.read()
 
 
 def test_a_bucket_that_only_ever_refuses_is_told_in_its_own_words(
