@@ -10,6 +10,7 @@ from components.evaluate import evaluate
 from components.ingest import ingest
 from components.retrain import retrain
 from components.rollback import rollback
+from components.score import score
 from components.train import train
 from components.validate import validate
 
@@ -24,6 +25,7 @@ __all__ = [
     "list_pictures",
     "retrain",
     "rollback",
+    "score",
     "score_shard",
     "summarise_scores",
     "train",

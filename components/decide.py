@@ -1,4 +1,4 @@
-"""Step 6: the gate."""
+"""Step 7: the gate."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 7: bring the challenger into service."""
+"""Step 8: bring the challenger into service."""
 
 from kfp import dsl
 

@@ -1,4 +1,4 @@
-"""Step 5: measure challenger and champion on the same test pictures."""
+"""Step 6: measure challenger and champion on the same test pictures."""
 
 from kfp import dsl
 
@@ -10,6 +10,7 @@ def evaluate(
     image_set: dsl.Input[dsl.Dataset],
     draft: dsl.Input[dsl.Model],
     champion: dsl.Input[dsl.Model],
+    answers: dsl.Input[list[dsl.Dataset]],
     seed: int,
     rule: dict,
     cache: str,
@@ -27,6 +28,7 @@ def evaluate(
         image_set: From ingest; its test split is used.
         draft: The challenger, from training.
         champion: The model in service.
+        answers: Of both models, from the tasks that scored parts; what they lack is scored here.
         seed: Seeds the bootstrap.
         rule: The gate's rule (PromotionRule); its views, sample sizes, confidence and draws are used.
         cache: Where answers are kept, so that an evaluation that is killed goes on; empty for none.
@@ -49,7 +51,7 @@ def evaluate(
     with step("evaluate"):
         paths = (Path(item.path) for item in (image_set, draft, champion, bundle, comparison, report))
         chosen = {"seed": seed, "rule": rule, "cache": cache, "tracking": tracking}
-        measured = measure(*paths, config=RunConfig.read(chosen))
+        measured = measure([Path(part.path) for part in answers], *paths, config=RunConfig.read(chosen))
         bundle.metadata["model_version"] = measured.model_version
         metrics.metadata.update(measured.scalars)
         for artifact, shown in zip((classification, champion_classification), measured.classifications, strict=False):

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, train, validate
+from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, score, train, validate
 from forgery.config import RunConfig
 from pipelines.description import described
 from pipelines.pod import again_if_lost, in_pod, with_bucket, with_gpus
@@ -64,10 +64,22 @@ def training(
     )
     with_gpus(with_bucket(in_pod(fitted, "Train challenger", cpu="2", memory="6Gi", timeout_s=24 * 3600)), gpus)
 
+    with dsl.ParallelFor(items=images.outputs["Output"], parallelism=_AT_ONCE, name="test parts") as part:
+        scored = score(
+            image_set=images.outputs["image_set"],
+            draft=fitted.outputs["draft"],
+            champion=champion.outputs["champion"],
+            part=part,
+            rule=rule,
+            cache=cache,
+        )
+        again_if_lost(with_bucket(in_pod(scored, "Score test pictures", cpu="2", memory="4Gi", timeout_s=4 * 3600)))
+
     measured = evaluate(
         image_set=images.outputs["image_set"],
         draft=fitted.outputs["draft"],
         champion=champion.outputs["champion"],
+        answers=dsl.Collected(scored.outputs["answers"]),
         seed=seed,
         rule=rule,
         cache=cache,

@@ -59,19 +59,20 @@ def test_training_is_these_steps_in_this_order():
         "validate": ["ingest"],
         "for-loop-1": ["ingest", "validate"],
         "train": ["find-champion", "for-loop-1"],
-        "evaluate": ["find-champion", "ingest", "train"],
+        "for-loop-2": ["find-champion", "ingest", "train"],
+        "evaluate": ["find-champion", "for-loop-2", "ingest", "train"],
         "decide": ["evaluate"],
-        "condition-2": ["decide", "evaluate", "find-champion"],
+        "condition-3": ["decide", "evaluate", "find-champion"],
     }
 
 
 def test_deploy_stands_under_the_gate_and_nothing_else_does():
     specification = load("training")[0]
-    condition = specification["root"]["dag"]["tasks"]["condition-2"]
+    condition = specification["root"]["dag"]["tasks"]["condition-3"]
     assert (
         condition["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--decide-Output'] == true"
     )
-    assert list(specification["components"]["comp-condition-2"]["dag"]["tasks"]) == ["deploy"]
+    assert list(specification["components"]["comp-condition-3"]["dag"]["tasks"]) == ["deploy"]
 
 
 def test_monitoring_trains_anew_only_after_a_shift():
@@ -119,14 +120,18 @@ def test_a_batch_fans_out_over_its_shards():
     assert loop["dependentTasks"] == ["find-champion", "list-pictures"]
 
 
-def test_evidence_fans_out_over_the_parts_of_the_pictures_and_is_collected():
+@pytest.mark.parametrize(
+    ("loop", "fed_to", "collected"),
+    [("for-loop-1", "comp-train", "evidence_sets"), ("for-loop-2", "comp-evaluate", "answers")],
+)
+def test_evidence_and_scoring_fan_out_over_parts_of_the_pictures_and_are_collected(loop, fed_to, collected):
     specification = load("training")[0]
-    loop = specification["root"]["dag"]["tasks"]["for-loop-1"]
-    assert loop["iteratorPolicy"]["parallelismLimit"] == 16
-    assert loop["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--ingest-Output"}
-    (inside,) = specification["components"][loop["componentRef"]["name"]]["dag"]["tasks"].values()
+    task = specification["root"]["dag"]["tasks"][loop]
+    assert task["iteratorPolicy"]["parallelismLimit"] == 16
+    assert task["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--ingest-Output"}
+    (inside,) = specification["components"][task["componentRef"]["name"]]["dag"]["tasks"].values()
     assert inside["retryPolicy"]["maxRetryCount"] == 2
-    assert specification["components"]["comp-train"]["inputDefinitions"]["artifacts"]["evidence_sets"]["isArtifactList"]
+    assert specification["components"][fed_to]["inputDefinitions"]["artifacts"][collected]["isArtifactList"]
 
 
 def test_gpus_of_the_training_step_are_a_parameter():
@@ -154,6 +159,7 @@ def test_keys_come_from_secrets_and_only_where_the_bucket_is_used():
         "exec-compute-ela",
         "exec-find-champion",
         "exec-train",
+        "exec-score",
         "exec-evaluate",
         "exec-deploy",
     }

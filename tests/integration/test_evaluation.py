@@ -17,17 +17,21 @@ from PIL import Image
 
 from forgery.bundle import INFO_FILE, LITE_MODEL, SAVED_MODEL, SUMS_FILE, Bundle, open_bundle
 from forgery.config import RunConfig
-from forgery.dataset.manifest import DatasetInfo, Picture, Split
+from forgery.dataset import shards
+from forgery.dataset.manifest import DatasetInfo, Picture, ShardInfo, Split
 from forgery.dataset.shards import ShardWriter, read_encoded
 from forgery.engine import Engine
 from forgery.errors import DataRejected, SourceError
 from forgery.evaluation import answers
-from forgery.evaluation.answers import Plan, ask
+from forgery.evaluation.answers import ask
+from forgery.evaluation.contest import score_part
 from forgery.evaluation.evaluate import evaluate
 from forgery.evaluation.examples import collect_examples
+from forgery.evaluation.plan import Plan
 from forgery.evaluation.report import report_html
 from forgery.evaluation.scores import Comparison
 from forgery.golden import check_golden
+from forgery.histories import SaveList
 from forgery.metrics import estimates
 from forgery.picture import decode
 from forgery.recipes import evidence
@@ -64,16 +68,33 @@ def write_image_set(folder: Path, only: str | None = None) -> Path:
     rows: list[Picture] = []
     for split, pictures in (("train", 40), ("validation", 20), ("test", 24)):
         items = sorted(_items(split, pictures, only), key=lambda item: item[0].digest)
-        with ShardWriter(folder, split, shard_mb=1) as shards:
+        with ShardWriter(folder, split, shard_mb=1, most=7) as writer:
             for row, content in items:
                 mask = [(row.mask_member, encoded_mask())] if row.mask_member else []
-                rows.append(row.model_copy(update={"shard": shards.add([(row.member, content), *mask])}))
+                rows.append(row.model_copy(update={"shard": writer.add([(row.member, content), *mask])}))
         counts[split] = {label: sum(row.label == label for row, _ in items) for label in ("authentic", "forged")}
     rows.sort(key=lambda row: row.digest)
     (folder / "manifest.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows))
-    info = DatasetInfo(digest="d" * 64, layout="test", seed=0, pictures=len(rows), rejects=0, counts=counts)
+    info = DatasetInfo(
+        digest="d" * 64, layout="test", seed=0, pictures=len(rows), rejects=0, counts=counts, shards=shards_of(rows)
+    )
     (folder / "dataset.json").write_text(info.model_dump_json())
     return folder
+
+
+def shards_of(rows: list[Picture]) -> list[ShardInfo]:
+    held = {name: [row for row in rows if row.shard == name] for name in sorted({row.shard for row in rows})}
+    return [
+        ShardInfo(
+            name=name,
+            split=each[0].split,
+            pictures=len(each),
+            bytes=sum(row.bytes for row in each),
+            first=each[0].digest,
+            last=each[-1].digest,
+        )
+        for name, each in held.items()
+    ]
 
 
 def _items(split: Any, pictures: int, only: str | None) -> Iterator[tuple[Picture, bytes]]:
@@ -325,6 +346,76 @@ def test_a_killed_evaluation_goes_on_and_comes_to_the_same_bundle(
     undisturbed = evaluate(image_set, draft, None, tmp_path / "other", CONFIG.model_copy(update={"cache": ""}))
     assert len(asked) == 8
     assert again.challenger.model_version == undisturbed.challenger.model_version
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_parts_come_to_the_same_bundle_as_one_task(
+    image_set: Path,
+    draft: Path,
+    champion: Bundle,
+    comparison: Comparison,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cached: bool,
+) -> None:
+    asked = []
+    ask_block = answers._ask_block
+    monkeypatch.setattr(answers, "_BLOCK", 5)
+    monkeypatch.setattr(answers, "_ask_block", lambda *given: asked.append(1) or ask_block(*given))
+    config = CONFIG.model_copy(update={"cache": f"file://{tmp_path}/cache" if cached else ""})
+    # More parts than blocks: some have nothing to do.
+    names = [f"{number:05d}-of-00007" for number in range(7)]
+    for name in names:
+        score_part(image_set, draft, champion, tmp_path / name, name, config)
+    assert len(asked) == 10  # five blocks for each of two recipes
+    score_part(image_set, draft, champion, tmp_path / "again", names[-1], config)
+    assert len(asked) == (10 if cached else 12)
+
+    # One part is lost, and its blocks are asked for by evaluation.
+    parts = [tmp_path / "again", *(tmp_path / name for name in names[-2:1:-1])]
+    asked.clear()
+    together = evaluate(image_set, draft, champion, tmp_path / "bundle", config, parts)
+    assert len(asked) == (0 if cached else 2)
+    alone = evaluate(image_set, draft, champion, tmp_path / "other", CONFIG.model_copy(update={"cache": ""}))
+    assert together.challenger.model_version == alone.challenger.model_version
+    assert without_latency(together) == without_latency(alone)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir() if path.is_file()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "other").iterdir() if path.is_file()
+    }
+
+
+def test_a_part_opens_its_own_shards_alone(
+    image_set: Path, draft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (listed := tmp_path / "set").mkdir()
+    for path in image_set.iterdir():
+        (listed / path.name).symlink_to(path)
+    with SaveList(listed):  # else they are read from the files of the train split
+        pass
+    opened: list[str] = []
+    read = shards.read_members
+    monkeypatch.setattr(answers, "_BLOCK", 5)
+    monkeypatch.setattr(shards, "read_members", lambda shard: opened.append(shard.name) or read(shard))
+    score_part(listed, draft, None, tmp_path / "part", "00001-of-00003", CONFIG)  # pictures 5 to 14 of 24
+    assert opened == ["test-00000.tar", "test-00001.tar", "test-00002.tar"]
+    opened.clear()
+    score_part(listed, draft, None, tmp_path / "other", "00002-of-00003", CONFIG)  # from picture 15 on
+    assert opened == ["test-00002.tar", "test-00003.tar"]
+
+
+def without_latency(comparison: Comparison) -> str:
+    models = [
+        each.model_copy(update={"latency_ms": 1.0}) for each in (comparison.challenger, comparison.champion) if each
+    ]
+    return comparison.model_copy(update=dict(zip(("challenger", "champion"), models, strict=True))).model_dump_json()
+
+
+def test_answers_of_other_models_are_not_taken(
+    image_set: Path, draft: Path, champion: Bundle, comparison: Comparison, tmp_path: Path
+) -> None:
+    score_part(image_set, draft, None, tmp_path / "part", "00000-of-00001", CONFIG)
+    again = evaluate(image_set, draft, champion, tmp_path / "bundle", CONFIG, [tmp_path / "part"])
+    assert again.challenger.model_version == comparison.challenger.model_version
 
 
 def test_the_first_model_is_measured_without_a_champion(image_set: Path, draft: Path, tmp_path: Path) -> None:

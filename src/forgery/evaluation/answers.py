@@ -1,68 +1,41 @@
 """What models answer to the test pictures as they are, in views, cropped and damaged: one pass over the files."""
 
 import hashlib
-from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import Picture
+from forgery.dataset.manifest import Picture, read_info
 from forgery.dataset.shards import read_with_masks
 from forgery.engine import ACTIVATION_MAP, PROBABILITY, Engine
 from forgery.errors import DataRejected, PictureRejected
 from forgery.evaluation.controls import control_crop
 from forgery.evaluation.kept import KeptAnswers
 from forgery.evaluation.maps import centre_box, measure_map, plain_ela, read_mask
+from forgery.evaluation.plan import Condition, Plan
 from forgery.evaluation.robustness import DAMAGES
-from forgery.histories import ForgedSaves
+from forgery.evidence_set import WHOLE
 from forgery.parallel import in_order
 from forgery.picture import UNLIMITED, decode
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
 from forgery.views import HARMONISED, MATCHED, in_view
 
-Kind = Literal["view", "control", "damage"]
-# E.g. ("view", "raw"), ("control", "shared"), ("damage", "jpeg:70").
-Condition = tuple[Kind, str]
-
 _BATCH = 32
 # Pictures whose answers are kept together: what a killed evaluation loses at most.
 _BLOCK = 256
 # Streams of random numbers: where a control crop lies, and noise.
 _CROP, _NOISE = 1, 2
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which pictures are asked about in which condition, by their positions in the test split.
-
-    Attributes:
-        views: Positions by view.
-        sampled: Positions that control crops are taken of and, where they have a mask, maps compared with it.
-        damaged: Positions that are damaged in each way.
-        saves: Of forged pictures of the train split, for the view `matched`.
-    """
-
-    views: Mapping[str, Collection[int]]
-    sampled: Collection[int]
-    damaged: Collection[int]
-    saves: ForgedSaves = field(default_factory=lambda: ForgedSaves((), ()))
-
-    def of(self, digest: str, position: Mapping[str, int]) -> tuple[object, ...]:
-        """All that is asked of one picture."""
-        at = position[digest]
-        views = [view for view, wanted in self.views.items() if at in wanted]
-        # Authentic pictures alone get it, but which are is not in a digest.
-        first = self.saves.drawn(digest, "authentic")
-        return digest, views, at in self.sampled, at in self.damaged, first
 
 
 @dataclass
@@ -105,16 +78,22 @@ class _Asked:
 
 
 def ask(
-    image_set: Path, digests: Sequence[str], plan: Plan, engines: Sequence[Engine], kept: KeptAnswers | None = None
+    image_set: Path,
+    digests: Sequence[str],
+    plan: Plan,
+    engines: Sequence[Engine],
+    kept: KeptAnswers | None = None,
+    part: str = WHOLE,
 ) -> list[Answers]:
     """Answers of each engine, each with its own recipe; what models with one recipe share is computed once.
 
     Args:
-        image_set: Its test split is read.
+        image_set: Its test split is read, as far as answers are missing.
         digests: Of the test pictures, in order of position, which is that of the shards.
         plan: What is asked.
         engines: The models, loaded.
         kept: Where answers are looked for and kept, made for the same models; None keeps none.
+        part: Which of so many parts of the pictures to ask about, e.g. 00002-of-00017; the default is all.
 
     Raises:
         DataRejected: A picture cannot be read any more.
@@ -124,18 +103,42 @@ def ask(
     kept = kept or KeptAnswers("", ())
     for recipe in dict.fromkeys(engine.recipe for engine in engines):
         using = [number for number, engine in enumerate(engines) if engine.recipe == recipe]
-        files = track(read_with_masks(image_set, ("test",)), len(position), f"scoring on {recipe.name}")
-        for block in (digests[start : start + _BLOCK] for start in range(0, len(digests), _BLOCK)):
+        missing = []
+        for block in _blocks(digests, part):
             name = kept.name([recipe.name, using, [plan.of(digest, position) for digest in block]])
-            found, pictures = kept.read(name), islice(files, len(block))
-            if found is None:
-                asked = _ask_block(pictures, position, plan, [engines[at] for at in using])
-                found = [each.kept(digests) for each in asked]
-                kept.write(name, found)
-            deque(pictures, maxlen=0)  # pass by those that were not asked about
-            for at, each in zip(using, found, strict=True):
-                answers[at].add(each, position)
+            if (found := kept.read(name)) is None:
+                missing.append((block, name))
+            else:
+                _add(found, [answers[at] for at in using], position)
+        files = _files(image_set, [digest for block, _ in missing for digest in block], f"scoring on {recipe.name}")
+        for block, name in missing:
+            asked = _ask_block(islice(files, len(block)), position, plan, [engines[at] for at in using])
+            kept.write(name, found := [each.kept(digests) for each in asked])
+            _add(found, [answers[at] for at in using], position)
     return answers
+
+
+def _blocks(digests: Sequence[str], part: str) -> list[Sequence[str]]:
+    """Those of a part; blocks are the same in however many parts."""
+    blocks = [digests[start : start + _BLOCK] for start in range(0, len(digests), _BLOCK)]
+    number, count = map(int, part.split("-of-"))
+    return blocks[len(blocks) * number // count : len(blocks) * (number + 1) // count]
+
+
+def _files(image_set: Path, digests: Sequence[str], title: str) -> Iterator[tuple[Picture, bytes, bytes | None]]:
+    """The test pictures with these digests, in order; shards without any are not opened."""
+    if not digests:
+        return
+    shards = [shard for shard in read_info(image_set).shards if shard.split == "test"]
+    within = [shard.name for shard in shards if bisect_left(digests, shard.first) < bisect_right(digests, shard.last)]
+    wanted = set(digests)
+    files = read_with_masks(image_set, ("test",), within if shards else None)
+    yield from track((file for file in files if file[0].digest in wanted), len(digests), title)
+
+
+def _add(found: Sequence[Any], answers: Sequence[Answers], position: Mapping[str, int]) -> None:
+    for one, kept in zip(answers, found, strict=True):
+        one.add(kept, position)
 
 
 def _ask_block(

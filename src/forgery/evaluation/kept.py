@@ -15,36 +15,49 @@ from typing import Any, Final
 
 from forgery.bundle import Bundle
 from forgery.evidence_cache import code_digest
-from forgery.places import OptionalPlace
+from forgery.places import FolderPlace, OptionalPlace
 
 _CODE: Final = ("answers.py", "controls.py", "maps.py", "robustness.py", "../engine.py", "../lite.py", "../views.py")
+_FOLDER: Final = "answers"
 _LIBRARIES: Final = ("tensorflow-cpu", "tensorflow", "ai-edge-litert")
 
 
 class KeptAnswers:
     """Blocks of answers in a folder or a bucket; one that cannot be had costs a warning and the time to ask again."""
 
-    def __init__(self, where: str, models: Sequence[str]) -> None:
-        """Keep below `where`, s3://bucket/prefix or file://PATH or empty for nowhere, the answers of these models."""
+    def __init__(self, where: str, models: Sequence[str], parts: Sequence[Path] = (), out: Path | None = None) -> None:
+        """Keep the answers of these models below `where`, s3://bucket/prefix or file://PATH or empty for nowhere.
+
+        They are looked for in the folders of `parts` first, and all that pass by here are also written to `out`.
+        """
         self._models = list(models)
         self._place = OptionalPlace(where, "answers are")
+        self._given = {path.name: path for part in parts for path in (part / _FOLDER).glob("*.json")}
+        self._out = FolderPlace(out) if out else None
 
     def name(self, asked: Any) -> str:  # noqa: ANN401 - whatever `repr` tells apart
         """Where the answers to these questions lie."""
-        return f"answers/{_digest([self._models, code_digest(), _code_digest(), asked])}.json"
+        return f"{_FOLDER}/{_digest([self._models, code_digest(), _code_digest(), asked])}.json"
 
     def read(self, name: str) -> Any:  # noqa: ANN401 - JSON
         """What `write` wrote, or None."""
-        content = self._place.read(name)
+        given = self._given.get(name.rpartition("/")[2])
+        content = given.read_bytes() if given else self._place.read(name)
         try:
-            return None if content is None else json.loads(content)
+            answers = None if content is None else json.loads(content)
         except ValueError as error:
             self._place.give_up(error)
             return None
+        if self._out and content is not None:
+            self._out.write(name, content)
+        return answers
 
     def write(self, name: str, answers: Any) -> None:  # noqa: ANN401 - JSON
         """Keep; numbers come back to the last bit."""
-        self._place.write(name, json.dumps(answers).encode())
+        content = json.dumps(answers).encode()
+        self._place.write(name, content)
+        if self._out:
+            self._out.write(name, content)
 
 
 def model_name(bundle: Bundle, kind: str) -> str:

@@ -20,6 +20,7 @@ from forgery.evaluation.scores import (
     ViewScores,
 )
 from forgery.metrics import METRICS, Estimate, Outcome, estimates
+from forgery.views import VIEWS
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,8 @@ class Scorer:
 
     def views(self, answers: Answers) -> dict[str, ViewScores]:
         """Every view that was asked about."""
-        return {
-            view: self._view(view, found, answers)
-            for (kind, view), found in answers.probabilities.items()
-            if kind == "view"
-        }
+        found = {view: answers.probabilities.get(("view", view), {}) for view in VIEWS}
+        return {view: self._view(view, asked, answers) for view, asked in found.items() if asked}
 
     def robustness(self, answers: Answers) -> RobustnessScores | None:
         """Figures for each damage; None where no picture was damaged."""

@@ -1,5 +1,6 @@
 """Measure challenger and champion, seal the bundle, write the report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -41,11 +42,22 @@ class Classification:
 
 
 def evaluate(
-    image_set: Path, draft: Path, champion: Path, bundle: Path, comparison: Path, report: Path, *, config: RunConfig
+    answers: Sequence[Path],
+    image_set: Path,
+    draft: Path,
+    champion: Path,
+    bundle: Path,
+    comparison: Path,
+    report: Path,
+    *,
+    config: RunConfig,
 ) -> Measured:
-    """Write the sealed bundle, the comparison as JSON and the report as HTML; log the figures to MLflow."""
+    """Write the sealed bundle, the comparison as JSON and the report as HTML; log the figures to MLflow.
+
+    `answers` are those of the parts that were scored before.
+    """
     _, current = read_champion(champion)
-    compared = measure(image_set, draft, current, bundle, config)
+    compared = measure(image_set, draft, current, bundle, config, answers)
     compared.write(comparison)
     examples = collect_examples(image_set, compared.challenger, Engine(open_bundle(bundle, verify=False)))
     page = report_html(compared, examples, config.rule.bootstrap_draws, config.seed)

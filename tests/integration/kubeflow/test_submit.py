@@ -16,7 +16,7 @@ from kfp_backend import Backend, Fault
 from kfp_invocation import Forgery
 
 ALL_DONE = dict.fromkeys(
-    ("ingest", "validate", "compute-ela", "find-champion", "train", "evaluate", "decide"), "SUCCEEDED"
+    ("ingest", "validate", "compute-ela", "find-champion", "train", "score", "evaluate", "decide"), "SUCCEEDED"
 )
 
 
@@ -26,7 +26,7 @@ def film(*scenes: tuple[str, Mapping[str, str]]) -> Callable[[Any], None]:
 
     def play(run: Any) -> None:
         state, steps = left.pop(0) if len(left) > 1 else left[0]
-        kfp_workflow.apply(run, state, steps, within={"deploy": "condition-2"} if "deploy" in steps else None)
+        kfp_workflow.apply(run, state, steps, within={"deploy": "condition-3"} if "deploy" in steps else None)
 
     return play
 

@@ -61,7 +61,7 @@ def test_every_step_ran_and_was_reported(promoted):
     _, events = promoted
     finished = [event.task for event in events if event.kind == "finished"]
     assert set(finished) == {
-        "ingest", "validate", "compute-ela", "find-champion", "train", "evaluate", "decide", "deploy"
+        "ingest", "validate", "compute-ela", "find-champion", "train", "score", "evaluate", "decide", "deploy"
     }  # fmt: skip
     assert {event.text for event in events if event.kind == "finished"} == {"SUCCESS"}
 
