@@ -34,5 +34,5 @@ def score(
 
     with step("score"):
         paths = (Path(item.path) for item in (image_set, draft, champion, answers))
-        answer(*paths, part, config=RunConfig.read({"rule": rule, "cache": cache}))
+        answer(*paths, part=part, config=RunConfig.read({"rule": rule, "cache": cache}))
         answers.metadata["part"] = part

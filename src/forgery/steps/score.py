@@ -11,7 +11,7 @@ from forgery.steps.champion import read_champion
 logger = logging.getLogger(__name__)
 
 
-def score(image_set: Path, draft: Path, champion: Path, answers: Path, part: str, *, config: RunConfig) -> None:
+def score(image_set: Path, draft: Path, champion: Path, answers: Path, *, part: str, config: RunConfig) -> None:
     """Write the part's answers; the only part is left to the evaluation, which has to load the models anyway."""
     answers.mkdir(parents=True, exist_ok=True)
     # Of a folder without a file nothing would be left in a bucket.
