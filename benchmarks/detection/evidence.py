@@ -16,9 +16,11 @@ from PIL import Image
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.pictures import SEED, Pictures
-from benchmarks.detection.views import HARMONISED, Saves, last_saves, render
+from benchmarks.detection.views import HARMONISED, Saves, last_saves, render, with_history
 from forgery.cores import available_cores
+from forgery.evidence_set import MASK_UNKNOWN, mask_channel
 from forgery.histories import MATCHED
+from forgery.last_saves import LastSave
 from forgery.picture import decode
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
@@ -88,6 +90,32 @@ class Workplace:
             return {"maps": np.stack(maps), "masks": np.stack(masks)}
 
         found = _kept(self.folder / recipe.name / f"{view}-fold{fold}-forgeries.npz", compute)
+        return np.asarray(found["maps"]), np.asarray(found["masks"])
+
+    def varied(self, recipe: Recipe, fold: int) -> tuple[Evidence, NDArray[np.float32]]:
+        """A fold's pictures as `matched` has them but for their last save, which is drawn, and what it leaves of masks.
+
+        Returns:
+            Maps, uint8 [n, H, W, C], and the forged part of each cell, float32 [n, H, W, 1], -1 unknown.
+        """
+
+        def compute() -> dict[str, NDArray[Any]]:
+            marked = dict(self.pictures.masks())
+            chosen = {int(index) for index in self.pictures.of_fold(fold)}
+
+            def vary(index: int, encoded: bytes) -> tuple[Evidence, NDArray[np.float32]]:
+                row = self.pictures.rows[index]
+                picture = with_history(index, encoded, self.pictures, self.saves)
+                last = LastSave.drawn(row.digest, picture.size)
+                cells = mask_channel(row.label, encoded, marked.get(index), recipe, last.cut_px).astype(np.float32)
+                masks = np.where(cells == MASK_UNKNOWN, UNKNOWN, cells / (MASK_UNKNOWN - 1))
+                return recipe.compute(decode(last.file(picture))), masks.astype(np.float32)
+
+            found = dict(self._each(vary, chosen, "varied"))
+            maps, masks = zip(*(found[index] for index in sorted(found)), strict=True)
+            return {"maps": np.stack(maps), "masks": np.stack(masks)}
+
+        found = _kept(self.folder / recipe.name / f"varied-fold{fold}.npz", compute)
         return np.asarray(found["maps"]), np.asarray(found["masks"])
 
     def _forgery(

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import within_picture
 from benchmarks.detection.protocol import Protocol
+from benchmarks.detection.report import interval, number
 from benchmarks.detection.systems import SYSTEMS
 from benchmarks.page import with_tables
 from forgery.histories import saved
@@ -160,13 +161,9 @@ def markdown(found: list[OutsideFigures]) -> str:
     lines = [f"Pictures: {counts}. Each cell: ROC AUC [95 % interval over photographs]; within the picture.", ""]
     lines += [f"| system, fold | all | {' | '.join(kinds)} |", "|---|---|" + "---|" * len(kinds)]
     for each in found:
-        cells = [f"{_interval(each.by_kind[kind])}; {each.within[kind]:.3f}" for kind in kinds]
-        lines.append(f"| {each.system}, {each.fold} | {_interval(each.roc_auc)} | {' | '.join(cells)} |")
+        cells = [f"{interval(each.by_kind[kind])}; {number(each.within[kind])}" for kind in kinds]
+        lines.append(f"| {each.system}, {each.fold} | {interval(each.roc_auc)} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ class Protocol:
         examples = self._examples(system, training)
         if system.forgeries:
             examples = joined(examples, [self._forgeries(system, fold) for fold in training])
+        if system.varied:
+            examples = joined(examples, [self._varied(system, fold) for fold in training])
         return learn(system, examples, self._examples(system, [validation]), self.weights, kept)
 
     def validation_auc(self, system: System, fold: int) -> float:
@@ -93,6 +95,11 @@ class Protocol:
         maps = np.concatenate([maps for maps, _ in found])
         masks = np.concatenate([masks for _, masks in found]) if is_dense(system) else None
         return Examples(maps, np.ones(len(maps), np.float32), masks)
+
+    def _varied(self, system: System, fold: int) -> Examples:
+        maps, masks = self.workplace.varied(system.parsed, fold)
+        labels = self.pictures.forged[self.pictures.of_fold(fold)].astype(np.float32)
+        return Examples(maps, labels, masks if is_dense(system) else None)
 
     def _verdicts(self, system: System, detector: Detector, fold: int, view: str) -> Verdicts:
         pictures, test = self.pictures, self.pictures.of_fold(fold)

@@ -73,23 +73,25 @@ def _row(name: str, system: SystemResult, figures: ViewFigures) -> str:
         name,
         ", ".join(system.trained_on) or "–",
         ", ".join(map(str, system.folds)),
-        _estimate(figures.all["roc_auc"]),
-        _estimate(figures.splice["roc_auc"]),
-        _estimate(figures.copy_move["roc_auc"]),
-        _estimate(figures.all["f1"]),
-        _estimate(figures.all["macro_f1"]),
-        _estimate(figures.all["balanced_accuracy"]),
-        _estimate(figures.control),
-        f"{_number(figures.within_splice)} / {_number(figures.within_copy_move)}",
+        interval(figures.all["roc_auc"]),
+        interval(figures.splice["roc_auc"]),
+        interval(figures.copy_move["roc_auc"]),
+        interval(figures.all["f1"]),
+        interval(figures.all["macro_f1"]),
+        interval(figures.all["balanced_accuracy"]),
+        interval(figures.control),
+        f"{number(figures.within_splice)} / {number(figures.within_copy_move)}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def interval(estimate: Estimate | None) -> str:
+    """E.g. `.931 [.919, .942]`; a dash for what could not be had."""
     if estimate is None:
         return "–"
-    return f"{_number(estimate.value)} [{_number(estimate.low)}, {_number(estimate.high)}]"
+    return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Three decimals, without the zero before them."""
     return "–" if value is None else f"{value:.3f}".removeprefix("0")

@@ -24,6 +24,7 @@ class System:
         options: As for the pipeline.
         pretrained: Starts from the weights given on the command line; without them from random ones.
         forgeries: Train on a fresh forgery (`benchmarks.detection.forging`) of each authentic picture too.
+        varied: Train on a copy of each picture with another last save (`forgery.last_saves`) too.
     """
 
     name: str
@@ -33,6 +34,7 @@ class System:
     options: TrainingOptions = field(default_factory=TrainingOptions)
     pretrained: bool = False
     forgeries: bool = False
+    varied: bool = False
 
     @property
     def parsed(self) -> Recipe:
@@ -60,7 +62,8 @@ SYSTEMS = {
         System("rgb-xception", RgbRecipe(size_px=128, upright=False).name, "xception", (RAW,), _XCEPTION),
         System("rgb-mobilenet", RgbRecipe(upright=False).name, "mobilenet_v2", (RAW,), _HEAD, pretrained=True),
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
-        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
+        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),
+        System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),

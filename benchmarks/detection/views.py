@@ -36,11 +36,18 @@ def read_saves(pictures: Pictures) -> Saves:
 
 def render(view: str, index: int, encoded: bytes, pictures: Pictures, saves: Saves) -> Image.Image:
     """One picture in one view; what is drawn at random depends on the picture alone."""
-    first = None
-    if view == MATCHED and not pictures.forged[index]:
-        choices = saves.outside(int(pictures.folds[index]))
-        first = choices[np.random.default_rng([SEED, index]).integers(len(choices))]
-    return in_view(view, decode(encoded), first)
+    if view == MATCHED:
+        return last_saves(view, with_history(index, encoded, pictures, saves))
+    return in_view(view, decode(encoded))
+
+
+def with_history(index: int, encoded: bytes, pictures: Pictures, saves: Saves) -> Image.Image:
+    """One picture as `matched` has it before its last save: authentic ones after a save of a forged one."""
+    picture = decode(encoded)
+    if pictures.forged[index]:
+        return picture
+    choices = saves.outside(int(pictures.folds[index]))
+    return choices[np.random.default_rng([SEED, index]).integers(len(choices))].apply(picture)
 
 
 def last_saves(view: str, picture: Image.Image) -> Image.Image:

@@ -138,8 +138,9 @@ class RunConfig(Options):
     recipe: str = Field(BlocksRecipe().name, description="Canonical name of the evidence recipe.")
     variants: list[str] = Field(
         [MATCHED],
-        description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; "
-        "matched: give both classes the same saves first, so that file history cannot be learnt.",
+        description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; varied: one "
+        "cut, resized and saved at random; matched is no copy but gives both classes the same saves first, so that "
+        "file history cannot be learnt.",
     )
     backbone: Literal["auto", "cnn", "mobilenet_v2", "efficientnet", "xception", "blocks"] = Field(
         "auto", description="The network; auto is blocks for recipes of cells, cnn for others."

@@ -41,7 +41,7 @@ from forgery.evidence_writing import EvidenceWriter
 from forgery.histories import MATCHED, ForgedSaves, read_forged_saves
 from forgery.progress import track
 from forgery.recipes import Recipe
-from forgery.variants import ORIGINAL, Variant, parse_variants
+from forgery.variants import ORIGINAL, Copy, parse_variants
 from forgery.writing import whole_folder
 
 __all__ = [
@@ -72,14 +72,14 @@ class _Job:
 
     image_set: Path
     recipe: Recipe
-    copies: tuple[Variant, ...]
+    copies: tuple[Copy, ...]
     saves: ForgedSaves | None
     shards: Sequence[ShardInfo]
     cache: EvidenceCache
     pack_bytes: int
     in_packs: bool
 
-    def variants(self, split: Split) -> tuple[Variant, ...]:
+    def variants(self, split: Split) -> tuple[Copy, ...]:
         """Copies of training pictures alone: validation is to be like what is served."""
         return self.copies if split == "train" else ()
 
@@ -106,8 +106,8 @@ def build_evidence(
         image_set: What ingest wrote.
         out: The evidence set's folder; it appears whole or not at all.
         recipe: Fixes every pixel of the maps.
-        variants: Further copies of the training pictures, e.g. `q85`, `x50`, `x50q85`; `matched` gives the pictures of
-            both splits one file history first (`forgery.histories`), instead of copying them once more.
+        variants: Further copies of the training pictures, e.g. `q85`, `x50q85`, `varied`; `matched` gives the pictures
+            of both splits one file history first (`forgery.histories`), instead of copying them once more.
         shard_mb: Size of a shard in megabytes.
         workers: Processes; by default one per available core.
         part: One of `forgery.evidence_parts.part_names`, planned with the same sizes; the default is everything.

@@ -28,7 +28,16 @@ from forgery.recipes import Recipe
 logger = logging.getLogger(__name__)
 
 KEY_DIGITS: Final = 16
-_PIXEL_CODE: Final = ("recipes/*.py", "picture.py", "variants.py", "histories.py", "evidence_set.py", "jpeg.py")
+_PIXEL_CODE: Final = (
+    "recipes/*.py",
+    "picture.py",
+    "variants.py",
+    "histories.py",
+    "last_saves.py",
+    "evidence_maps.py",
+    "evidence_set.py",
+    "jpeg.py",
+)
 _PIXEL_LIBRARIES: Final = ("numpy", "pillow", "opencv-python-headless")
 # An index that goes while it is asked for was merged by another task: the next listing has what it was merged into.
 _LISTINGS: Final = 3

@@ -16,10 +16,11 @@ from forgery.dataset.manifest import Picture
 from forgery.errors import ForgeryError, StorageError
 from forgery.evidence_set import StoredMap, encode_map, mask_channel
 from forgery.histories import Save, resaved
+from forgery.last_saves import LastSave
 from forgery.parallel import in_order
-from forgery.picture import UNLIMITED
-from forgery.recipes import Recipe, evidence, parse_recipe
-from forgery.variants import ORIGINAL, Variant
+from forgery.picture import UNLIMITED, decode
+from forgery.recipes import Evidence, Recipe, evidence, parse_recipe
+from forgery.variants import ORIGINAL, Copy, Varied
 
 # Few enough that no core waits long for the last ones, enough to make the way to a worker cheap.
 _CHUNK_PICTURES: Final = 8
@@ -47,7 +48,7 @@ class Work:
     """
 
     picture: Picture
-    variants: tuple[Variant, ...]
+    variants: tuple[Copy, ...]
     matched: bool = False
     first: Save | None = None
     known: Mapping[str, KnownMap] = field(default_factory=dict)
@@ -123,15 +124,24 @@ def _maps(work: Work, recipe: Recipe) -> dict[str, bytes]:
     if not wanted:
         return {}
     try:
-        encoded = resaved(work.encoded, work.first, UNLIMITED) if work.matched else work.encoded
-        files = {
-            name: copy.copy(encoded, UNLIMITED, recipe.upright) if copy else encoded for name, copy in wanted.items()
-        }
-        maps = {name: evidence(file, recipe, UNLIMITED) for name, file in files.items()}
-        if recipe.dense:
-            mask = mask_channel(work.picture.label, encoded, work.mask, recipe)
-            maps = {name: np.concatenate([each, mask], axis=2) for name, each in maps.items()}
-        return {name: encode_map(each) for name, each in maps.items()}
+        return {name: encode_map(_map(work, copy, recipe)) for name, copy in wanted.items()}
     except ForgeryError as error:
         # Ingest decoded it, so it was changed since; a plain error also travels between processes.
         raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error
+
+
+def _map(work: Work, copy: Copy | None, recipe: Recipe) -> Evidence:
+    """One map of a picture, with its mask where the recipe is dense."""
+    cut_px = (0, 0)
+    if isinstance(copy, Varied):
+        picture = decode(work.encoded, UNLIMITED, recipe.upright)
+        last = LastSave.drawn(work.picture.digest, picture.size)
+        file, cut_px = last.file(work.first.apply(picture) if work.first else picture), last.cut_px
+    else:
+        file = resaved(work.encoded, work.first, UNLIMITED) if work.matched else work.encoded
+        file = copy.copy(file, UNLIMITED, recipe.upright) if copy else file
+    found = evidence(file, recipe, UNLIMITED)
+    if not recipe.dense:
+        return found
+    mask = mask_channel(work.picture.label, work.encoded, work.mask, recipe, cut_px)
+    return np.concatenate([found, mask], axis=2)

@@ -157,7 +157,9 @@ def stored_shape(recipe: Recipe) -> tuple[int, int, int]:
     return height, width, channels + recipe.dense
 
 
-def mask_channel(label: ClassLabel, encoded: bytes, mask: bytes | None, recipe: Recipe) -> Evidence:
+def mask_channel(
+    label: ClassLabel, encoded: bytes, mask: bytes | None, recipe: Recipe, cut_px: tuple[int, int] = (0, 0)
+) -> Evidence:
     """The forged part of each cell, 0 to 254; 255 where a forged picture has no mask.
 
     Args:
@@ -165,6 +167,7 @@ def mask_channel(label: ClassLabel, encoded: bytes, mask: bytes | None, recipe: 
         encoded: Its file, for the EXIF orientation where the recipe applies it.
         mask: PNG, 255 where forged.
         recipe: Gives height and width.
+        cut_px: What was cut off the left and the top of the picture, after it was turned upright.
 
     Returns:
         uint8 [H, W, 1].
@@ -177,5 +180,6 @@ def mask_channel(label: ClassLabel, encoded: bytes, mask: bytes | None, recipe: 
     if recipe.upright:
         marked.getexif()[_ORIENTATION] = Image.open(io.BytesIO(encoded)).getexif().get(_ORIENTATION, 1)
         marked = ImageOps.exif_transpose(marked)
-    cells = np.asarray(marked.resize((width, height), Image.Resampling.BOX), np.float32)
+    kept = (*cut_px, *marked.size)
+    cells = np.asarray(marked.resize((width, height), Image.Resampling.BOX, kept), np.float32)
     return (cells * ((MASK_UNKNOWN - 1) / 255)).round().astype(np.uint8)[:, :, None]

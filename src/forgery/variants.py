@@ -13,8 +13,11 @@ from forgery.picture import DEFAULT_LIMITS, Limits, decode
 
 ORIGINAL: Final = "original"
 MATCHED: Final = "matched"  # no copy of its own: `forgery.histories` changes what copies are made from
+VARIED: Final = "varied"  # each picture handed on in another way: `forgery.last_saves`
 _NAME: Final = re.compile(r"(?:x([1-9]\d{0,2}))?(?:q([1-9]\d{0,2}))?")
-_ACCEPTED: Final = "q<quality 1-100>, x<percent 10-200>, or both as x<percent>q<quality>, e.g. q85, x50, x50q85"
+_ACCEPTED: Final = (
+    "q<quality 1-100>, x<percent 10-200>, or both as x<percent>q<quality>, e.g. q85, x50, x50q85, or varied"
+)
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,24 @@ class Variant:
         return copy.getvalue()
 
 
-def parse_variants(names: Sequence[str]) -> tuple[Variant, ...]:
+class Varied:
+    """A copy that is handed on in a way drawn from its picture's digest: cut, resized, saved at some quality or not.
+
+    Where pictures have one file history it takes the place of their last save.
+    """
+
+    name: Final = VARIED
+
+
+Copy = Variant | Varied
+
+
+def parse_variants(names: Sequence[str]) -> tuple[Copy, ...]:
     """The variants of these names, in their order.
 
     Raises:
         InvalidConfig: A name is of no known form or stands twice.
     """
-    variants = tuple(Variant.parse(name) for name in names)
-    if repeated := next((each for each in variants if variants.count(each) > 1), None):
-        raise InvalidConfig(f"variant {repeated.name!r} stands twice; name each once")
-    return variants
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidConfig(f"variant {repeated!r} stands twice; name each once")
+    return tuple(Varied() if name == VARIED else Variant.parse(name) for name in names)

@@ -19,15 +19,18 @@ from forgery.evidence import (
     build_evidence,
     decode_map,
     encode_map,
+    mask_channel,
     read_evidence_info,
     read_index,
     stored_shape,
 )
 from forgery.histories import MATCHED, read_forged_saves, resaved
+from forgery.last_saves import LastSave
+from forgery.picture import decode
 from forgery.recipes import evidence
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
-from forgery.variants import Variant
+from forgery.variants import VARIED, Variant
 
 RECIPE = ElaRecipe(size_px=16)
 DEMO_PICTURES = 20
@@ -182,6 +185,26 @@ def test_matched_pictures_all_have_the_last_save(image_set: Path, tmp_path: Path
             label, encoded = pictures[row.digest]
             expected = evidence(resaved(encoded, saves.drawn(row.digest, label)), RECIPE)
             assert np.array_equal(decode_map(written[row.digest, row.variant], RECIPE.shape), expected)
+
+
+def test_varied_copies_have_the_drawn_save_instead_of_the_common_one(image_set: Path, tmp_path: Path) -> None:
+    info = build_evidence(image_set, tmp_path / "varied", RECIPE, [MATCHED, VARIED])
+    assert info.variants == ["original", VARIED, MATCHED]
+    saves, written = read_forged_saves(image_set), maps(tmp_path / "varied")
+    for row, encoded in read_encoded(image_set, ("train",)):
+        picture, first = decode(encoded), saves.drawn(row.digest, row.label)
+        file = LastSave.drawn(row.digest, picture.size).file(first.apply(picture) if first else picture)
+        assert np.array_equal(decode_map(written[row.digest, VARIED], RECIPE.shape), evidence(file, RECIPE))
+
+
+def test_masks_are_cut_like_their_pictures() -> None:
+    mask = io.BytesIO()
+    Image.fromarray(np.repeat(np.uint8([[0, 0, 255, 255]]), 4, axis=0)).resize((32, 32), 0).save(mask, "PNG")
+    recipe = BlocksRecipe(cells=8, matches=False)
+    whole = mask_channel("forged", b"", mask.getvalue(), recipe)
+    cut = mask_channel("forged", b"", mask.getvalue(), recipe, (16, 0))
+    assert whole[:, :4].max() == 0
+    assert cut.min() == MASK_UNKNOWN - 1
 
 
 def test_dense_recipes_keep_masks_beside_their_maps(tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ def test_an_unknown_variant_is_refused_with_the_accepted_form(name: str) -> None
         Variant.parse(name)
 
 
+def test_varied_stands_among_the_others() -> None:
+    assert [each.name for each in parse_variants(["q85", "varied", "x50"])] == ["q85", "varied", "x50"]
+
+
 def test_the_same_variant_twice_is_refused() -> None:
     with pytest.raises(InvalidConfig, match="'q85' stands twice"):
         parse_variants(["q85", "x50", "q85"])

@@ -1,0 +1,137 @@
+"""What is left of a detector's ROC AUC when edited pictures are handed on otherwise than in the protocol's views.
+
+    python -m benchmarks.detection.resaving SOURCE --out OUT [--systems blocks] [--folds 0] [--page FILE]
+
+SOURCE and OUT are those of a run of `python -m benchmarks.detection`. Both classes have the history of the view
+`matched` up to its last save, which is then replaced by another. Figures go to `OUT/resaving.json` and
+`OUT/resaving.md`, and between the page's two `resaving` comments.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.detection.protocol import Protocol
+from benchmarks.detection.report import interval
+from benchmarks.detection.systems import SYSTEMS
+from benchmarks.detection.views import with_history
+from benchmarks.page import with_tables
+from forgery.cores import available_cores
+from forgery.last_saves import LastSave
+from forgery.metrics import Estimate, Outcome, estimates
+from forgery.picture import decode
+from forgery.progress import track
+from forgery.recipes import Evidence, Recipe
+
+logger = logging.getLogger(__name__)
+
+BEGIN, END = "<!-- resaving: written by benchmarks.detection.resaving -->", "<!-- /resaving -->"
+
+
+LAST_SAVES: Final = {
+    "quality 90, as in `matched`": LastSave(),
+    "none": LastSave(quality=None),
+    "quality 95": LastSave(quality=95),
+    "quality 82": LastSave(quality=82),
+    "quality 70": LastSave(quality=70),
+    "8 pixels cut off, quality 90": LastSave(cut_px=(8, 8)),
+    "3 pixels cut off, quality 90": LastSave(cut_px=(3, 3)),
+    "enlarged by half, quality 90": LastSave(scale=1.5),
+    "shrunk by a quarter, quality 90": LastSave(scale=0.75),
+}
+
+
+class ResavingFigures(BaseModel):
+    """ROC AUC of one detector after one last save: over all test pictures, splices and copy-moves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system: str
+    fold: int
+    last_save: str
+    all: Estimate
+    splice: Estimate
+    copy_move: Estimate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Save the folds' test pictures anew, ask each detector, write figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=["blocks"])
+    parser.add_argument("--folds", nargs="*", type=int, default=[0])
+    parser.add_argument("--page", type=Path, help="a Markdown page")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    protocol = Protocol(chosen.source, chosen.out)
+    found = [each for name in chosen.systems for fold in chosen.folds for each in measure(protocol, name, fold)]
+    (chosen.out / "resaving.json").write_text("\n".join(each.model_dump_json() for each in found) + "\n")
+    table = markdown(found)
+    (chosen.out / "resaving.md").write_text(table)
+    if chosen.page:
+        chosen.page.write_text(with_tables(chosen.page.read_text(), table, BEGIN, END))
+    return 0
+
+
+def measure(protocol: Protocol, name: str, fold: int) -> list[ResavingFigures]:
+    """One system on a fold's test pictures after each of `LAST_SAVES`."""
+    pictures, system = protocol.pictures, SYSTEMS[name]
+    detector, test = protocol.detector(system, fold), pictures.of_fold(fold)
+    forged, copy_moves, groups = pictures.forged[test], pictures.copy_moves[test], pictures.groups[test]
+    found = []
+    for last_save, then in LAST_SAVES.items():
+        logits, _ = detector.answers(_maps(protocol, system.parsed, fold, then))
+        area = partial(_area, forged, logits, groups)
+        figures = {
+            "all": area(np.ones(len(test), bool)),
+            "splice": area(~copy_moves),
+            "copy_move": area(~forged | copy_moves),
+        }
+        found.append(ResavingFigures(system=name, fold=fold, last_save=last_save, **figures))
+        logger.info("%s, fold %d, %s: %s", name, fold, last_save, interval(found[-1].all))
+    return found
+
+
+def _area(
+    forged: NDArray[np.bool_], logits: NDArray[np.float32], groups: NDArray[np.str_], chosen: NDArray[np.bool_]
+) -> Estimate:
+    probabilities = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50)))
+    outcome = Outcome.of(forged[chosen], probabilities[chosen], 0.5)
+    return estimates(outcome, groups[chosen], ("roc_auc",), 1000)["roc_auc"]
+
+
+def _maps(protocol: Protocol, recipe: Recipe, fold: int, then: LastSave) -> Evidence:
+    """Of a fold's pictures in the order of `Pictures.rows`; computed each time, since nothing else needs them."""
+    tested = {
+        index: encoded for index, encoded in protocol.pictures.encoded() if protocol.pictures.folds[index] == fold
+    }
+
+    def compute(index: int) -> Evidence:
+        picture = with_history(index, tested[index], protocol.pictures, protocol.saves)
+        return recipe.compute(decode(then.file(picture)))
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        return np.stack(list(track(pool.map(compute, sorted(tested)), len(tested), "saving again")))
+
+
+def markdown(found: Sequence[ResavingFigures]) -> str:
+    """A row for each detector and last save."""
+    lines = ["| system, fold | last save | ROC AUC | splice | copy-move |", "|---|---|---|---|---|"]
+    for each in found:
+        cells = " | ".join(interval(one) for one in (each.all, each.splice, each.copy_move))
+        lines.append(f"| {each.system}, {each.fold} | {each.last_save} | {cells} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
