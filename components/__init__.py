@@ -7,7 +7,7 @@ from components.deploy import deploy
 from components.drift import check_drift
 from components.ela import compute_ela
 from components.evaluate import evaluate
-from components.ingest import ingest
+from components.ingest import ingest, list_source, read_part
 from components.retrain import retrain
 from components.rollback import rollback
 from components.score import score
@@ -23,6 +23,8 @@ __all__ = [
     "find_champion",
     "ingest",
     "list_pictures",
+    "list_source",
+    "read_part",
     "retrain",
     "rollback",
     "score",

@@ -2,7 +2,19 @@
 
 from kfp import dsl
 
-from components import compute_ela, decide, deploy, evaluate, find_champion, ingest, score, train, validate
+from components import (
+    compute_ela,
+    decide,
+    deploy,
+    evaluate,
+    find_champion,
+    ingest,
+    list_source,
+    read_part,
+    score,
+    train,
+    validate,
+)
 from forgery.config import RunConfig
 from pipelines.description import described
 from pipelines.pod import again_if_lost, in_pod, with_bucket, with_gpus
@@ -35,8 +47,16 @@ def training(
     workers: int = _DEFAULT.workers,
     gpus: str = _DEFAULT.gpus,
 ) -> None:
-    images = ingest(source=source, seed=seed, data=data, cache=cache)
-    with_bucket(in_pod(images, "Ingest pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600))
+    listed = list_source(source=source, seed=seed, data=data, cache=cache)
+    with_bucket(in_pod(listed, "List source", cpu="1", memory="2Gi", timeout_s=4 * 3600))
+    listing = listed.outputs["listing"]
+
+    with dsl.ParallelFor(items=listed.outputs["Output"], parallelism=_AT_ONCE, name="reading") as part:
+        read = read_part(listing=listing, part=part, seed=seed, data=data, cache=cache)
+        again_if_lost(with_bucket(in_pod(read, "Read pictures", cpu="1", memory="2Gi", timeout_s=4 * 3600)))
+
+    images = ingest(listing=listing, parts=dsl.Collected(read.outputs["pictures"]), seed=seed, data=data, cache=cache)
+    with_bucket(in_pod(images, "Assemble image set", cpu="1", memory="2Gi", timeout_s=4 * 3600))
 
     valid = validate(image_set=images.outputs["image_set"], data=data)
     with_bucket(in_pod(valid, "Validate data", cpu="1", memory="2Gi", timeout_s=3600))

@@ -55,7 +55,7 @@ class Place:
     def finish(self) -> list[Measured]:
         """Remove what is large."""
         (self.folder / "done").touch()
-        for name in ("source", "set", "evidence", "cache", "bundle"):
+        for name in ("source", "listing", "parts", "set", "evidence", "cache", "bundle"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         return self.rows
 
@@ -72,7 +72,7 @@ def _tiny(work: Path, size: int, draft: Path) -> list[Measured]:
     folder = place.folder
     if not place.done:
         write_pictures(folder / "source", size)
-    place.measure("ingest", lambda: _run("ingest", folder, out=folder / "set"))
+    place.measure("ingest", lambda: _ingest(folder))
     place.measure("validate", lambda: _run("validate", folder))
     place.measure("ela", lambda: _parts(folder, RECIPE))
     place.measure("join", lambda: _run("join", folder))
@@ -81,7 +81,7 @@ def _tiny(work: Path, size: int, draft: Path) -> list[Measured]:
     place.measure("evaluate", lambda: _run("evaluate", folder, str(draft), out=folder / "bundle"))
     if not place.done:
         write_pictures(folder / "source", size + round(size * _NEW))
-    place.measure("ingest, 1 % more", lambda: _run("ingest", folder, out=folder / "set"))
+    place.measure("ingest, 1 % more", lambda: _ingest(folder))
     place.measure("ela, 1 % more", lambda: _parts(folder, RECIPE))
     return place.finish()
 
@@ -93,20 +93,33 @@ def _photographs(work: Path) -> list[Measured]:
     for count, note in ((_PHOTOGRAPHS, ""), (round(_PHOTOGRAPHS * (1 + _NEW)), ", 1 % more")):
         if not place.done:
             write_pictures(folder / "source", count, _PHOTOGRAPH_SIZE)
-            _run("ingest", folder, out=folder / "set")
+            _ingest(folder)
         place.measure(f"ela{note}", lambda: _parts(folder, RunConfig().recipe))
     return place.finish()
+
+
+def _ingest(place: Path) -> Measured:
+    """The image set as the pipeline has it made: a process for the listing, one a part, one that joins them."""
+    for name in ("listing", "parts", "set"):
+        shutil.rmtree(place / name, ignore_errors=True)
+    listed = _run("list_source", place)
+    read = [_run("read_part", place, part) for part in listed["parts"]]
+    runs = [listed, *read, _run("assemble", place)]
+    folders = [place / name for name in ("listing", "parts", "set", "cache/pictures", "cache/reads")]
+    return _together(runs, ("time_s", "cpu_s", "read_bytes", "written_bytes")) | _held(*folders)
 
 
 def _parts(place: Path, recipe: str) -> Measured:
     """The evidence as the pipeline has it computed: a process a part."""
     shutil.rmtree(place / "evidence", ignore_errors=True)
     names = part_names(read_info(place / "set"), CONFIG.data.shard_mb, CONFIG.data.shard_pictures)
-    runs = [_run("ela", place, part, f"file://{place}/cache", recipe) for part in names]
-    summed = ("time_s", "cpu_s", "read_bytes", "written_bytes", "maps", "reused")
-    total = {key: sum(run[key] for run in runs) for key in summed}
-    peak = {"peak_mb": max(run["peak_mb"] for run in runs), "parts": len(runs)}
-    return total | peak | _held(place / "cache", place / "evidence")
+    runs = [_run("ela", place, part, recipe) for part in names]
+    total = _together(runs, ("time_s", "cpu_s", "read_bytes", "written_bytes", "maps", "reused"))
+    return total | {"parts": len(runs)} | _held(place / "cache" / "evidence", place / "evidence")
+
+
+def _together(runs: list[Measured], summed: tuple[str, ...]) -> Measured:
+    return {key: sum(run[key] for run in runs) for key in summed} | {"peak_mb": max(run["peak_mb"] for run in runs)}
 
 
 def _run(step: str, place: Path, *more: str, out: Path | None = None) -> Measured:

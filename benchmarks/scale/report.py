@@ -151,7 +151,10 @@ def manifest_row_bytes() -> int:
         width=1024,
         height=768,
         bytes=100_000,
-        shard="train-00000.tar",
+        shard="train-00000",
+        pack=f"{digest[:32]}.tar",
+        offset=100_000_000,
+        length=100_000,
         member=f"{digest}.jpg",
     )
     return len(row.model_dump_json()) + 1

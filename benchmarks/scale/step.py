@@ -17,12 +17,33 @@ CONFIG: Final = RunConfig.read(
 )
 
 
-def ingest(place: Path) -> dict[str, Any]:
-    """Read the folder `source` into `set`."""
-    from forgery.dataset.ingest import ingest as read_pictures
+def list_source(place: Path) -> dict[str, Any]:
+    """List the folder `source`."""
+    from forgery.steps.ingest import list_files
 
-    info = read_pictures(str(place / "source"), place / "set", CONFIG.data, 0)
+    return {"parts": list_files(place / "listing", _kept(place))}
+
+
+def read_part(place: Path, part: str) -> dict[str, Any]:
+    """Read one part of what was listed."""
+    from forgery.steps.ingest import read_one
+
+    return read_one(place / "listing", part, place / "parts" / part, _kept(place))
+
+
+def assemble(place: Path) -> dict[str, Any]:
+    """Join the parts to `set`."""
+    from forgery.steps.ingest import join
+
+    info = join(place / "listing", sorted((place / "parts").iterdir()), place / "set", _kept(place))
     return {"digest": info.digest, "pictures": info.pictures}
+
+
+def _kept(place: Path) -> RunConfig:
+    """The configuration with everything in a cache beside `source`."""
+    data = CONFIG.data.model_copy(update={"shards_in": "cache"})
+    changed = {"source": str(place / "source"), "cache": f"file://{place}/cache", "data": data}
+    return CONFIG.model_copy(update=changed)
 
 
 def validate(place: Path) -> dict[str, Any]:
@@ -32,14 +53,12 @@ def validate(place: Path) -> dict[str, Any]:
     return {"findings": [finding.code for finding in check(place / "set", CONFIG.data).findings]}
 
 
-def ela(place: Path, part: str, cache: str, recipe: str = RECIPE) -> dict[str, Any]:
+def ela(place: Path, part: str, recipe: str = RECIPE) -> dict[str, Any]:
     """Compute one part of the evidence of `set`."""
     from forgery.steps.ela import compute_part
 
-    out = place / "evidence" / part
-    data = CONFIG.data.model_copy(update={"shards_in": "cache"})
-    config = CONFIG.model_copy(update={"cache": cache, "recipe": recipe, "data": data})
-    return compute_part(place / "set", out, part, config)
+    config = _kept(place).model_copy(update={"recipe": recipe})
+    return compute_part(place / "set", place / "evidence" / part, part, config)
 
 
 def join(place: Path) -> dict[str, Any]:
@@ -74,7 +93,7 @@ def evaluate(place: Path, draft: str) -> dict[str, Any]:
 
 
 STEPS: Final[Mapping[str, Callable[..., dict[str, Any]]]] = {
-    each.__name__: each for each in (ingest, validate, ela, join, train, evaluate)
+    each.__name__: each for each in (list_source, read_part, assemble, validate, ela, join, train, evaluate)
 }
 
 

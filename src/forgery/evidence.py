@@ -64,6 +64,8 @@ logger = logging.getLogger(__name__)
 
 # Starting workers costs as much as some hundred small maps.
 _FEW_PICTURES: Final = 64
+# Pictures planned before the first of them is read, so that a bucket can be asked for several at once.
+_AHEAD: Final = 64
 
 
 @dataclass(frozen=True)
@@ -157,15 +159,16 @@ def build_evidence(
 
 def _work(job: _Job) -> Iterator[Work]:
     """Each picture in order, with its bytes where a map of it is missing; no other is read."""
-    planned, again = itertools.tee(_planned(job))
-    read = read_some(job.image_set, (work.picture for work in again if work.missing))
-    for work in planned:
-        if not work.missing:
-            yield work
-            continue
-        picture, encoded, mask = next(read)
-        require_intact(picture, encoded)
-        yield replace(work, encoded=encoded, mask=mask)
+    planned = _planned(job)
+    while some := list(itertools.islice(planned, _AHEAD)):
+        read = read_some(job.image_set, [work.picture for work in some if work.missing])
+        for work in some:
+            if not work.missing:
+                yield work
+                continue
+            picture, encoded, mask = next(read)
+            require_intact(picture, encoded)
+            yield replace(work, encoded=encoded, mask=mask)
 
 
 def _planned(job: _Job) -> Iterator[Work]:

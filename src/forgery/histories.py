@@ -102,6 +102,12 @@ def _uniform(numbers: NDArray[np.uint64]) -> NDArray[np.float64]:
     return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
 
 
+def save_text(encoded: bytes) -> str | None:
+    """The last save of a file as text, None where it is no JPEG."""
+    save = read_save(encoded)
+    return None if save is None else _text(save)
+
+
 class SaveList:
     """Writes `saves.json` of an image set: saves that differ, and how many forged pictures of train have each."""
 
@@ -120,10 +126,10 @@ class SaveList:
             rows = ",\n".join(f'{{"count": {count}, "save": {text}}}' for text, count in sorted(self._counts.items()))
             self._path.write_text(f"[{rows}]\n")
 
-    def add(self, encoded: bytes) -> None:
-        """Note the save of a picture; other formats than JPEG have none."""
-        if (save := read_save(encoded)) is not None:
-            self._counts[_text(save)] += 1
+    def add(self, text: str | None) -> None:
+        """Note the `save_text` of a picture."""
+        if text is not None:
+            self._counts[text] += 1
 
 
 def read_forged_saves(image_set: Path) -> ForgedSaves:

@@ -203,10 +203,31 @@ class OptionalPlace:
         except StorageError as error:
             self.give_up(error)
 
+    def put(self, name: str, file: Path) -> bool:
+        """Keep a file's content if that can be done; whether it was."""
+        try:
+            if self._place:
+                self._place.put(name, file)
+        except StorageError as error:
+            self.give_up(error)
+        return self.used
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of all that is kept below `prefix/`, none where that cannot be told."""
+        try:
+            return self._place.names(prefix) if self._place else []
+        except StorageError as error:
+            self.give_up(error)
+            return []
+
     def give_up(self, error: Exception) -> None:
         """Say why, and keep nothing more."""
-        logger.warning("%s not kept for a run that goes on from here: %s", self._what, error)
+        self.warn(str(error))
         self._place = None
+
+    def warn(self, cause: str) -> None:
+        """Say why something is not kept, or was not."""
+        logger.warning("%s not kept for a run that goes on from here: %s", self._what, cause)
 
 
 def is_absent(error: StorageError) -> bool:

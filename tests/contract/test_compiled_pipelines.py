@@ -54,25 +54,27 @@ def test_training_is_these_steps_in_this_order():
     dag = load("training")[0]["root"]["dag"]["tasks"]
     waits = {task: sorted(spec.get("dependentTasks", [])) for task, spec in dag.items()}
     assert waits == {
-        "ingest": [],
+        "list-source": [],
+        "for-loop-1": ["list-source"],
+        "ingest": ["for-loop-1", "list-source"],
         "find-champion": [],
         "validate": ["ingest"],
-        "for-loop-1": ["ingest", "validate"],
-        "train": ["find-champion", "for-loop-1"],
-        "for-loop-2": ["find-champion", "ingest", "train"],
-        "evaluate": ["find-champion", "for-loop-2", "ingest", "train"],
+        "for-loop-2": ["ingest", "validate"],
+        "train": ["find-champion", "for-loop-2"],
+        "for-loop-3": ["find-champion", "ingest", "train"],
+        "evaluate": ["find-champion", "for-loop-3", "ingest", "train"],
         "decide": ["evaluate"],
-        "condition-3": ["decide", "evaluate", "find-champion"],
+        "condition-4": ["decide", "evaluate", "find-champion"],
     }
 
 
 def test_deploy_stands_under_the_gate_and_nothing_else_does():
     specification = load("training")[0]
-    condition = specification["root"]["dag"]["tasks"]["condition-3"]
+    condition = specification["root"]["dag"]["tasks"]["condition-4"]
     assert (
         condition["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--decide-Output'] == true"
     )
-    assert list(specification["components"]["comp-condition-3"]["dag"]["tasks"]) == ["deploy"]
+    assert list(specification["components"]["comp-condition-4"]["dag"]["tasks"]) == ["deploy"]
 
 
 def test_monitoring_trains_anew_only_after_a_shift():
@@ -121,17 +123,22 @@ def test_a_batch_fans_out_over_its_shards():
 
 
 @pytest.mark.parametrize(
-    ("loop", "fed_to", "collected"),
-    [("for-loop-1", "comp-train", "evidence_sets"), ("for-loop-2", "comp-evaluate", "answers")],
+    ("loop", "parts", "collector", "artifact"),
+    [
+        ("for-loop-1", "list-source", "ingest", "parts"),
+        ("for-loop-2", "ingest", "train", "evidence_sets"),
+        ("for-loop-3", "ingest", "evaluate", "answers"),
+    ],
 )
-def test_evidence_and_scoring_fan_out_over_parts_of_the_pictures_and_are_collected(loop, fed_to, collected):
+def test_reading_evidence_and_scoring_fan_out_over_parts_and_are_collected(loop, parts, collector, artifact):
     specification = load("training")[0]
     task = specification["root"]["dag"]["tasks"][loop]
     assert task["iteratorPolicy"]["parallelismLimit"] == 16
-    assert task["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--ingest-Output"}
+    assert task["parameterIterator"]["items"] == {"inputParameter": f"pipelinechannel--{parts}-Output"}
     (inside,) = specification["components"][task["componentRef"]["name"]]["dag"]["tasks"].values()
     assert inside["retryPolicy"]["maxRetryCount"] == 2
-    assert specification["components"][fed_to]["inputDefinitions"]["artifacts"][collected]["isArtifactList"]
+    inputs = specification["components"][f"comp-{collector}"]["inputDefinitions"]["artifacts"]
+    assert inputs[artifact]["isArtifactList"]
 
 
 def test_gpus_of_the_training_step_are_a_parameter():
@@ -154,6 +161,8 @@ def test_gpus_of_the_training_step_are_a_parameter():
 def test_keys_come_from_secrets_and_only_where_the_bucket_is_used():
     executors = load("training")[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert {name for name, executor in executors.items() if "secretAsEnv" in executor} == {
+        "exec-list-source",
+        "exec-read-part",
         "exec-ingest",
         "exec-validate",
         "exec-compute-ela",

@@ -1,27 +1,27 @@
-"""An ingest that is killed once so many blocks of what it read are kept: source, out, cache, blocks."""
+"""An ingest that is killed once so many packs of what it read are kept: source, out, cache, packs."""
 
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from forgery.config import DataOptions
-from forgery.dataset import kept
 from forgery.dataset.ingest import ingest
+from forgery.dataset.reads import KeptReads, Listed, Read
 
-source, out, cache, blocks = sys.argv[1:]
-left = int(blocks)
-keep = kept.KeptReads._keep
+source, out, cache, packs = sys.argv[1:]
+left = int(packs)
+keep = KeptReads.keep
 
 
-def keep_and_die(self: kept.KeptReads, name: str, results: list[kept.Result]) -> None:
+def keep_and_die(self: KeptReads, files: Sequence[Listed], reads: Sequence[Read]) -> None:
     global left
-    keep(self, name, results)
+    keep(self, files, reads)
     left -= 1
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-kept.KeptReads._keep = keep_and_die
-kept._FILES = 4
-ingest(source, Path(out), DataOptions(), 0, cache)
+KeptReads.keep = keep_and_die
+ingest(source, Path(out), DataOptions(shard_pictures=4), 0, cache)

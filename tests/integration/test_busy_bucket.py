@@ -16,17 +16,18 @@ from urllib3 import HTTPResponse
 
 from forgery import s3
 from forgery.config import DataOptions
-from forgery.dataset import kept
 from forgery.dataset.ingest import ingest
-from forgery.dataset.manifest import DatasetInfo
+from forgery.dataset.manifest import DatasetInfo, read_pictures
 from forgery.errors import SourceError, StorageError
 from forgery.evidence import build_evidence
-from forgery.evidence_parts import part_names
+from forgery.evidence_parts import part_names, shards_of_part
 from forgery.recipes.ela import ElaRecipe
 from forgery.training.map_split import open_split
 
 RECIPE = ElaRecipe(size_px=16)
 PICTURES = 40
+# As in `ingest_and_die`: packs of a few pictures.
+OPTIONS = DataOptions(shard_pictures=4)
 
 
 def encoded(number: int) -> bytes:
@@ -48,7 +49,7 @@ def source(s3_server: Any, s3_bucket: str) -> str:
 
 @pytest.fixture
 def undisturbed(source: str, tmp_path: Path) -> DatasetInfo:
-    return ingest(source, tmp_path / "undisturbed", DataOptions(), 0)
+    return ingest(source, tmp_path / "undisturbed", OPTIONS, 0)
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_busy_bucket_costs_time_and_nothing_else(
     source: str, undisturbed: DatasetInfo, busy: FaultyBucket, s3_bucket: str, tmp_path: Path
 ) -> None:
     cache = f"s3://{s3_bucket}/cache"
-    assert ingest(source, tmp_path / "set", DataOptions(), 0, cache) == undisturbed
+    assert ingest(source, tmp_path / "set", OPTIONS, 0, cache) == undisturbed
     first = build_evidence(tmp_path / "set", tmp_path / "first", RECIPE, cache=cache)
     again = build_evidence(tmp_path / "set", tmp_path / "again", RECIPE, cache=cache)
     assert (first.reused, again.reused) == (0, again.maps)
@@ -88,9 +89,12 @@ def test_tasks_read_their_own_shards_from_the_bucket(
     assert not list((tmp_path / "set").rglob("*.tar"))
     busy.read.clear()
     first = part_names(info, options.shard_mb, options.shard_pictures)[0]
+    part = shards_of_part(info, first, options.shard_mb, options.shard_pictures)
     build_evidence(tmp_path / "set", tmp_path / "one", RECIPE, part=first, shard_mb=64, shard_pictures=6)
     assert {path.rsplit("/", 2)[1] for path in busy.read} == {"pictures"}
-    assert len(set(busy.read)) == 1
+    mine = [row.pack for row in read_pictures(tmp_path / "set", shards=[shard.name for shard in part])]
+    assert {path.rsplit("/", 1)[1].partition("?")[0] for path in busy.read} == set(mine)
+    assert len(busy.read) < 2 * len(mine)
     whole = build_evidence(tmp_path / "set", tmp_path / "whole", RECIPE)
     assert whole.digest == build_evidence(tmp_path / "undisturbed", tmp_path / "other", RECIPE).digest
 
@@ -123,7 +127,7 @@ def test_a_bucket_that_only_ever_refuses_is_told_in_its_own_words(
     with faulty_bucket(s3_server.endpoint, throttle=1) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         with pytest.raises(StorageError, match=r"SlowDown: Please reduce"):
-            ingest(source, tmp_path / "set", DataOptions(), 0)
+            ingest(source, tmp_path / "set", OPTIONS, 0)
         assert proxy.requests > 5
 
 
@@ -153,15 +157,14 @@ def test_a_killed_ingest_reads_only_what_it_had_not_read(
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     assert not (tmp_path / "set").exists()
-    monkeypatch.setattr(kept, "_FILES", 4)
     with faulty_bucket(s3_server.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
-        assert ingest(source, tmp_path / "set", DataOptions(), 0, cache) == undisturbed
+        assert ingest(source, tmp_path / "set", OPTIONS, 0, cache) == undisturbed
         read = [path for path in proxy.read if "/set/" in path]
         assert 0 < len(read) < PICTURES - 2
         proxy.read.clear()
         # All is kept now: nothing of the source is read again, rejects and all are the same.
-        assert ingest(source, tmp_path / "again", DataOptions(), 0, cache) == undisturbed
+        assert ingest(source, tmp_path / "again", OPTIONS, 0, cache) == undisturbed
         assert [path for path in proxy.read if "/set/" in path] == []
     assert (tmp_path / "again" / "rejects.jsonl").read_text() == (
         tmp_path / "undisturbed" / "rejects.jsonl"
@@ -172,19 +175,19 @@ def test_a_picture_that_was_replaced_is_read_anew(
     source: str, s3_server: Any, s3_bucket: str, tmp_path: Path, s3_environment: Any
 ) -> None:
     cache = f"s3://{s3_bucket}/cache"
-    before = ingest(source, tmp_path / "before", DataOptions(), 0, cache)
+    before = ingest(source, tmp_path / "before", OPTIONS, 0, cache)
     content = encoded(1000)
     s3_server.client().put_object(s3_bucket, "set/forged/03.jpg", io.BytesIO(content), len(content))
-    after = ingest(source, tmp_path / "after", DataOptions(), 0, cache)
+    after = ingest(source, tmp_path / "after", OPTIONS, 0, cache)
     assert after.digest != before.digest
-    assert after == ingest(source, tmp_path / "fresh", DataOptions(), 0)
+    assert after == ingest(source, tmp_path / "fresh", OPTIONS, 0)
 
 
 def test_a_kept_block_that_is_damaged_is_read_anew(
     source: str, undisturbed: DatasetInfo, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ingest(source, tmp_path / "first", DataOptions(), 0, f"file://{tmp_path}/cache")
-    for path in (tmp_path / "cache" / "reads").iterdir():
+    ingest(source, tmp_path / "first", OPTIONS, 0, f"file://{tmp_path}/cache")
+    for path in (tmp_path / "cache" / "reads").rglob("*.jsonl"):
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    assert ingest(source, tmp_path / "set", DataOptions(), 0, f"file://{tmp_path}/cache") == undisturbed
+    assert ingest(source, tmp_path / "set", OPTIONS, 0, f"file://{tmp_path}/cache") == undisturbed
     assert "damaged" in caplog.text

@@ -17,9 +17,9 @@ from PIL import Image
 
 from forgery.bundle import INFO_FILE, LITE_MODEL, SAVED_MODEL, SUMS_FILE, Bundle, open_bundle
 from forgery.config import RunConfig
-from forgery.dataset import shards
-from forgery.dataset.manifest import DatasetInfo, Picture, ShardInfo, Split
-from forgery.dataset.shards import ShardWriter, read_encoded
+from forgery.dataset.manifest import DatasetInfo, Picture, ShardInfo, Split, read_pictures
+from forgery.dataset.packs import Packs, PackWriter
+from forgery.dataset.shards import read_encoded
 from forgery.engine import Engine
 from forgery.errors import DataRejected, SourceError
 from forgery.evaluation import answers
@@ -66,14 +66,17 @@ def encoded_mask() -> bytes:
 def write_image_set(folder: Path, only: str | None = None) -> Path:
     counts: dict[str, dict[str, int]] = {}
     rows: list[Picture] = []
+    (folder / "packs").mkdir(parents=True)
+    pack = PackWriter(folder / "packs")
     for split, pictures in (("train", 40), ("validation", 20), ("test", 24)):
         items = sorted(_items(split, pictures, only), key=lambda item: item[0].digest)
-        with ShardWriter(folder, split, shard_mb=1, most=7) as writer:
-            for row, content in items:
-                mask = [(row.mask_member, encoded_mask())] if row.mask_member else []
-                rows.append(row.model_copy(update={"shard": writer.add([(row.member, content), *mask])}))
+        for at, (row, content) in enumerate(items):
+            mask = [(row.mask_member, encoded_mask())] if row.mask_member else []
+            offset, length = pack.add([(row.member, content), *mask])
+            rows.append(row.model_copy(update={"shard": f"{split}-{at // 7:05d}", "offset": offset, "length": length}))
         counts[split] = {label: sum(row.label == label for row, _ in items) for label in ("authentic", "forged")}
-    rows.sort(key=lambda row: row.digest)
+    name = pack.finish()
+    rows = sorted((row.model_copy(update={"pack": name}) for row in rows), key=lambda row: row.digest)
     (folder / "manifest.jsonl").write_text("".join(row.model_dump_json() + "\n" for row in rows))
     info = DatasetInfo(
         digest="d" * 64, layout="test", seed=0, pictures=len(rows), rejects=0, counts=counts, shards=shards_of(rows)
@@ -117,6 +120,9 @@ def _items(split: Any, pictures: int, only: str | None) -> Iterator[tuple[Pictur
                 bytes=len(content),
                 manipulation=manipulation,
                 shard="",
+                pack="",
+                offset=0,
+                length=0,
                 member=f"{digest}.{form.lower()}",
                 # One forged picture came without a mask.
                 mask_member=f"{digest}.mask.png" if forged and index != 1 else None,
@@ -384,7 +390,7 @@ def test_parts_come_to_the_same_bundle_as_one_task(
     }
 
 
-def test_a_part_opens_its_own_shards_alone(
+def test_a_part_reads_its_own_pictures_alone(
     image_set: Path, draft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (listed := tmp_path / "set").mkdir()
@@ -392,15 +398,16 @@ def test_a_part_opens_its_own_shards_alone(
         (listed / path.name).symlink_to(path)
     with SaveList(listed):  # else they are read from the files of the train split
         pass
+    digests = [row.digest for row in read_pictures(image_set, ("test",))]
     opened: list[str] = []
-    read = shards.read_members
+    read = Packs.read
     monkeypatch.setattr(answers, "_BLOCK", 5)
-    monkeypatch.setattr(shards, "read_members", lambda shard: opened.append(shard.name) or read(shard))
-    score_part(listed, draft, None, tmp_path / "part", "00001-of-00003", CONFIG)  # pictures 5 to 14 of 24
-    assert opened == ["test-00000.tar", "test-00001.tar", "test-00002.tar"]
+    monkeypatch.setattr(Packs, "read", lambda packs, row: opened.append(row.digest) or read(packs, row))
+    score_part(listed, draft, None, tmp_path / "part", "00001-of-00003", CONFIG)
+    assert opened == digests[5:15]
     opened.clear()
-    score_part(listed, draft, None, tmp_path / "other", "00002-of-00003", CONFIG)  # from picture 15 on
-    assert opened == ["test-00002.tar", "test-00003.tar"]
+    score_part(listed, draft, None, tmp_path / "other", "00002-of-00003", CONFIG)
+    assert opened == digests[15:]
 
 
 def without_latency(comparison: Comparison) -> str:

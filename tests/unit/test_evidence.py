@@ -162,11 +162,11 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(image_set: Path, tmp_pat
 def test_a_picture_damaged_since_ingest_is_named(workers: int, image_set: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "set"
     shutil.copytree(image_set, damaged)
-    shard = damaged / "shards" / "train-00000.tar"
     first = next(read_pictures(damaged, ("train",)))
-    data = shard.read_bytes()
-    shard.write_bytes(data[:512] + b"nonsense" * (first.bytes // 8) + data[512 + first.bytes // 8 * 8 :])
-    with pytest.raises(StorageError, match=f"{first.member} in shard train-00000.tar is damaged"):
+    pack, begin = damaged / "packs" / first.pack, first.offset + 512
+    data = pack.read_bytes()
+    pack.write_bytes(data[:begin] + b"nonsense" * (first.bytes // 8) + data[begin + first.bytes // 8 * 8 :])
+    with pytest.raises(StorageError, match=f"{first.member} in pack {first.pack} is damaged"):
         build_evidence(damaged, tmp_path / "out", RECIPE, workers=workers)
     assert not (tmp_path / "out").exists()
 

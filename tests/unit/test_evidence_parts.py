@@ -16,7 +16,7 @@ from PIL import Image
 from forgery import evidence_maps
 from forgery.config import DataOptions
 from forgery.dataset.ingest import ingest
-from forgery.dataset.manifest import DatasetInfo, ShardInfo, read_info
+from forgery.dataset.manifest import DatasetInfo, Picture, ShardInfo, read_info, read_pictures
 from forgery.dataset.shards import read_members
 from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import build_evidence, read_evidence_info, read_index
@@ -201,13 +201,13 @@ def test_a_map_made_from_another_recipe_is_not_taken(image_set: Path, tmp_path: 
         assert info.reused == 0
 
 
-def damage_end(shard: Path) -> None:
-    """Change the last picture."""
-    with tarfile.open(shard) as tar:
-        last = tar.getmembers()[-1]
-    content = bytearray(shard.read_bytes())
-    content[last.offset_data + last.size // 2] ^= 1
-    shard.write_bytes(content)
+def damage_picture(image_set: Path, row: Picture) -> Path:
+    """Change a picture's file; returns the pack it is in."""
+    pack = image_set / "packs" / row.pack
+    content = bytearray(pack.read_bytes())
+    content[row.offset + tarfile.BLOCKSIZE + row.bytes // 2] ^= 1
+    pack.write_bytes(content)
+    return pack
 
 
 def damage(pack: Path) -> None:
@@ -321,13 +321,13 @@ def test_what_a_killed_step_kept_is_not_computed_again(image_set: Path, tmp_path
     assert json.loads((tmp_path / "out" / "evidence.json").read_text())["digest"] == undisturbed.digest
 
 
-def test_shards_in_a_cache_are_read_from_there_and_stored_once(image_set: Path, tmp_path: Path) -> None:
+def test_packs_in_a_cache_are_read_from_there_and_stored_once(image_set: Path, tmp_path: Path) -> None:
     source, cache = make_source(tmp_path / "source", PICTURES), f"file://{tmp_path}/cache"
     options = MANY.model_copy(update={"shards_in": "cache"})
     info = ingest(str(source), tmp_path / "set", options, 0, cache)
     assert not list((tmp_path / "set").rglob("*.tar"))
     stored = sorted((tmp_path / "cache" / "pictures").iterdir())
-    assert sorted(f"pictures/{path.name}" for path in stored) == sorted(shard.object for shard in info.shards)
+    assert sorted(path.name for path in stored) == sorted({row.pack for row in read_pictures(tmp_path / "set")})
     assert info.digest == read_info(image_set).digest
     parts, elsewhere = build_all(tmp_path / "set", tmp_path / "parts"), build_all(image_set, tmp_path / "elsewhere")
     assert maps(joined(parts, tmp_path / "j1")) == maps(joined(elsewhere, tmp_path / "j2"))
@@ -340,12 +340,13 @@ def test_shards_in_a_cache_are_read_from_there_and_stored_once(image_set: Path, 
     assert [path for path in written if now[path] != written[path]] == [stored[0]]
 
 
-def test_a_stored_shard_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_stored_pack_that_is_gone_is_named(tmp_path: Path) -> None:
     source = make_source(tmp_path / "source", PICTURES)
     options = MANY.model_copy(update={"shards_in": "cache"})
-    info = ingest(str(source), tmp_path / "set", options, 0, f"file://{tmp_path}/cache")
-    (tmp_path / "cache" / info.shards[0].object).unlink()
-    with pytest.raises(StorageError, match=r"shard train-00000.tar .* is missing or damaged"):
+    ingest(str(source), tmp_path / "set", options, 0, f"file://{tmp_path}/cache")
+    first = next(read_pictures(tmp_path / "set", ("train",)))
+    (tmp_path / "cache" / "pictures" / first.pack).unlink()
+    with pytest.raises(StorageError, match=f"{first.member} in pictures/{first.pack} of .* is missing or damaged"):
         build_evidence(tmp_path / "set", tmp_path / "out", RECIPE)
 
 
@@ -360,7 +361,7 @@ def test_of_many_parts_the_one_that_failed_is_all_that_is_computed(
 ) -> None:
     broken = shutil.copytree(image_set, tmp_path / "set")
     shard = next(each for each in read_info(image_set).shards if each.split == "train")
-    damage_end(broken / "shards" / shard.name)
+    pack = damage_picture(broken, list(read_pictures(image_set, ("train",), [shard.name]))[-1])
     failed = []
     for part in names(broken):
         try:
@@ -369,7 +370,7 @@ def test_of_many_parts_the_one_that_failed_is_all_that_is_computed(
             failed.append(part)
     assert len(failed) == 1
     assert not (tmp_path / "first" / failed[0]).exists()
-    shutil.copy(image_set / "shards" / shard.name, broken / "shards")
+    shutil.copy(image_set / "packs" / pack.name, pack)
     computed.clear()
     parts = build_all(broken, tmp_path / "second", tmp_path / "cache")
     again = {part.name: read_evidence_info(part) for part in parts}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from forgery.histories import ForgedSaves, Save, SaveList, read_forged_saves, read_save, resaved, saved
+from forgery.histories import ForgedSaves, Save, SaveList, read_forged_saves, read_save, resaved, save_text, saved
 
 DIGESTS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000)]
 
@@ -92,7 +92,7 @@ def test_what_is_drawn_depends_on_pictures_and_counts_alone(photograph: Image.Im
     files = [file(photograph, quality=quality) for quality in (30, 50, 70, 50)]
     with SaveList(tmp_path) as written:
         for encoded in [*files, file(photograph, "PNG")]:
-            written.add(encoded)
+            written.add(save_text(encoded))
     listed = read_forged_saves(tmp_path)
     collected = ForgedSaves.of(save for encoded in files[::-1] if (save := read_save(encoded)))
     first = [listed.drawn(digest, "authentic") for digest in DIGESTS[:100]]

@@ -1,188 +1,203 @@
-"""The second pass of ingest: splits, shards and manifest from the spool."""
+"""The third step of ingest: splits, shards and manifest of what all parts read; pictures stay where they lie."""
 
-import contextlib
 import hashlib
 import logging
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from forgery.config import DataOptions
-from forgery.dataset.intake import Draft, Facts, Intake
+from forgery.dataset.joining import Accepted, Joined, join_reads
+from forgery.dataset.listing import KNOWN_FILE, REJECTS_FILE, read_listing
 from forgery.dataset.manifest import SPLITS, DatasetInfo, Picture, ShardInfo, Split
-from forgery.dataset.shards import ShardWriter
+from forgery.dataset.packs import PACK_FOLDER, STORED
+from forgery.dataset.reading import PART_FILE, READS_FILE, PartInfo, mask_member_of, member_of, packs_place
+from forgery.dataset.shards import MEGABYTE
 from forgery.dataset.split import assign_splits, group_sizes, require_train, split_of_digest
-from forgery.dataset.stored import StoredShards, open_stored
-from forgery.errors import SourceError
+from forgery.errors import SourceError, StorageError
 from forgery.histories import SaveList
+from forgery.places import open_place
 from forgery.progress import track
 
 logger = logging.getLogger(__name__)
 
 INFO_FILE: Final = "dataset.json"
-_EXTENSIONS: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp"}
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which split each picture goes to.
-
-    A group goes by the smallest digest in it: names then change neither the split nor the data set's digest.
-    """
-
-    digests: Sequence[bytes]
-    first_of_group: Mapping[str, bytes]
-    splits: Mapping[bytes, Split]
-
-    def group(self, digest: bytes, draft: Draft) -> bytes:
-        return digest if draft.group is None else self.first_of_group[draft.group]
-
-
-def write_image_set(
-    folder: Path, intake: Intake, layout: str, options: DataOptions, seed: int, cache: str = ""
+def assemble(
+    listing: Path, parts: Sequence[Path], folder: Path, options: DataOptions, seed: int, cache: str = ""
 ) -> DatasetInfo:
-    """Write what the intake holds as an image set.
+    """Make an image set of what the parts of a listing read.
 
     Args:
-        folder: An empty folder.
-        intake: Every file of the source was added to it.
-        layout: Of the source, for the summary.
+        listing: From `forgery.dataset.listing.write_listing`.
+        parts: From `forgery.dataset.reading.read_files`, in any order; one that came twice is used once.
+        folder: Empty.
         options: Fractions of the splits, size of the shards.
         seed: Of the split.
-        cache: Where shards go if `options.shards_in` says so.
+        cache: Where packs are.
 
     Returns:
         The summary that is also in `dataset.json`.
 
     Raises:
         SourceError: No picture was accepted.
-        StorageError: The cache cannot be written.
+        StorageError: A part is missing, or a pack.
     """
-    stored = open_stored(options, cache)
-    plan = _plan(intake, options, seed)
-    counts = {split: {"authentic": 0, "forged": 0} for split in SPLITS}
-    content = hashlib.sha256()
-    shards: dict[str, ShardInfo] = {}
-    for digest, picture, mask_digest in _write_pictures(folder, intake, plan, options, stored):
-        counts[picture.split][picture.label] += 1
-        shards[picture.shard] = _with_picture(shards.get(picture.shard), picture)
-        group = plan.group(digest, intake.draft(digest)).hex()
-        content.update(f"{picture.digest} {picture.label} {group} {mask_digest or '-'}\n".encode())
+    listed = read_listing(listing)
+    chosen = _chosen(parts, listed.parts)
+    folders = {KNOWN_FILE: [listing], READS_FILE: chosen, REJECTS_FILE: [listing, *chosen]}
+    files = {name: [each / name for each in found] for name, found in folders.items()}
+    with join_reads(files[KNOWN_FILE] + files[READS_FILE], files[REJECTS_FILE]) as joined:
+        _write_rejects(folder, joined)
+        _require_pictures(joined)
+        pictures = track(joined.pictures(), joined.count, "writing the manifest")
+        written = _write_manifest(folder, pictures, _splits(joined, options, seed), options)
+    in_place = packs_place(options, cache) is not None
+    if not in_place:
+        _bring_packs(written.packs, chosen, folder, cache)
     info = DatasetInfo(
-        digest=content.hexdigest()[:32],
-        layout=layout,
+        digest=written.digest,
+        layout=listed.layout,
         seed=seed,
-        pictures=len(plan.digests),
-        rejects=len(intake.rejects),
-        counts=counts,
-        shards=_listed(shards.values(), stored),
-        place=cache if stored else "",
+        pictures=joined.count,
+        rejects=joined.rejected,
+        counts=written.counts,
+        shards=written.shards.listed(),
+        place=cache if in_place else "",
     )
-    _write_rejects(folder, intake)
     (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n")
     return info
 
 
-def _listed(shards: Iterable[ShardInfo], stored: StoredShards | None) -> list[ShardInfo]:
-    ordered = sorted(shards, key=lambda shard: (SPLITS.index(shard.split), shard.name))
-    if stored is None:
-        return ordered
-    return [shard.model_copy(update={"object": stored.objects[shard.name]}) for shard in ordered]
+def _require_pictures(joined: Joined) -> None:
+    if not joined.count:
+        first = next((f"; the first: {each.name}: {each.message}" for each in joined.rejects()), "")
+        raise SourceError(f"none of {joined.rejected} files is accepted as a picture{first}")
 
 
-def _with_picture(shard: ShardInfo | None, picture: Picture) -> ShardInfo:
-    first, pictures, size = (shard.first, shard.pictures, shard.bytes) if shard else (picture.digest, 0, 0)
-    return ShardInfo(
-        name=picture.shard,
-        split=picture.split,
-        pictures=pictures + 1,
-        bytes=size + picture.bytes,
-        first=first,
-        last=picture.digest,
-    )
+def _chosen(parts: Sequence[Path], wanted: Sequence[str]) -> list[Path]:
+    """The folder of each part."""
+    try:
+        found = {PartInfo.model_validate_json((part / PART_FILE).read_bytes()).part: part for part in parts}
+    except (OSError, ValueError) as error:
+        raise StorageError(f"a part of the pictures cannot be read ({error}); read it again") from error
+    if missing := [name for name in wanted if name not in found]:
+        raise StorageError(f"{len(missing)} of {len(wanted)} parts were not read, e.g. {missing[0]}; read them first")
+    return [found[name] for name in wanted]
 
 
-def _plan(intake: Intake, options: DataOptions, seed: int) -> _Plan:
-    digests = intake.finish()
-    if not digests:
-        first = f"; the first: {intake.rejects[0].name}: {intake.rejects[0].message}" if intake.rejects else ""
-        raise SourceError(f"none of {len(intake.rejects)} files is accepted as a picture{first}")
-    first_of_group: dict[str, bytes] = {}
-    for digest in digests:
-        if (group := intake.draft(digest).group) is not None:
-            first_of_group.setdefault(group, digest)
-    plan = _Plan(digests, first_of_group, {})
+def _splits(joined: Joined, options: DataOptions, seed: int) -> Callable[[bytes], Split]:
+    """The split of a group, called by the smallest digest in it: names change neither the split nor the digest."""
+    fractions = options.validation_fraction, options.test_fraction
     if options.split_by == "digest":
-        require_train(*_fractions(options))
-        return _Plan(digests, first_of_group, _ByDigest(options, seed))
-    drafts = ((digest, intake.draft(digest)) for digest in digests)
-    sizes = group_sizes((plan.group(digest, draft), draft.label) for digest, draft in drafts)
-    splits = assign_splits(sizes, *_fractions(options), seed)
-    return _Plan(digests, first_of_group, splits)
+        require_train(*fractions)
+        return lambda group: split_of_digest(group, *fractions, seed)
+    sizes = group_sizes((bytes.fromhex(each.first), each.read.file.label) for each in joined.pictures())
+    return assign_splits(sizes, *fractions, seed).__getitem__
 
 
-def _fractions(options: DataOptions) -> tuple[float, float]:
-    return options.validation_fraction, options.test_fraction
+class _Shards:
+    """Cuts the pictures of each split, which come in order of digest, to shards."""
+
+    def __init__(self, options: DataOptions) -> None:
+        self._most = options.shard_mb * MEGABYTE, options.shard_pictures
+        self._of: dict[Split, list[ShardInfo]] = {split: [] for split in SPLITS}
+
+    def add(self, split: Split, digest: str, size: int) -> str:
+        """Returns the name of the picture's shard."""
+        shards = self._of[split]
+        if not shards or shards[-1].bytes >= self._most[0] or shards[-1].pictures >= self._most[1]:
+            name = f"{split}-{len(shards):05d}"
+            shards.append(ShardInfo(name=name, split=split, pictures=0, bytes=0, first=digest, last=digest))
+        last = shards[-1]
+        grown = {"pictures": last.pictures + 1, "bytes": last.bytes + size, "last": digest}
+        shards[-1] = last.model_copy(update=grown)
+        return last.name
+
+    def listed(self) -> list[ShardInfo]:
+        return [shard for split in SPLITS for shard in self._of[split]]
 
 
-class _ByDigest(dict[bytes, Split]):
-    """Splits that need no other group to be known."""
-
-    def __init__(self, options: DataOptions, seed: int) -> None:
-        super().__init__()
-        self._options, self._seed = options, seed
-
-    def __missing__(self, group: bytes) -> Split:
-        return split_of_digest(group, *_fractions(self._options), self._seed)
-
-
-def _write_pictures(
-    folder: Path, intake: Intake, plan: _Plan, options: DataOptions, stored: StoredShards | None
-) -> Iterator[tuple[bytes, Picture, str | None]]:
-    """Write shards and manifest; yields each picture with the digest of its mask."""
-    with contextlib.ExitStack() as stack:
-        sizes = options.shard_mb, options.shard_pictures
-        finished = stored.take if stored else lambda _: None
-        writers = {split: stack.enter_context(ShardWriter(folder, split, *sizes, finished)) for split in SPLITS}
-        saves = stack.enter_context(SaveList(folder))
-        manifest = stack.enter_context((folder / "manifest.jsonl").open("w"))
-        for digest in track(plan.digests, len(plan.digests), "writing shards"):
-            draft = intake.draft(digest)
-            facts, encoded, mask = intake.read(draft)
-            picture = _picture(digest.hex(), draft, facts, plan.splits[plan.group(digest, draft)], len(encoded))
-            members = [(picture.member, encoded)]
-            if picture.mask_member:
-                members.append((picture.mask_member, mask))
-            picture = picture.model_copy(update={"shard": writers[picture.split].add(members)})
-            manifest.write(picture.model_dump_json() + "\n")
-            if picture.split == "train" and picture.label == "forged":
-                saves.add(encoded)
-            yield digest, picture, facts.mask_digest
+@dataclass
+class _Written:
+    shards: _Shards
+    counts: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {split: {"authentic": 0, "forged": 0} for split in SPLITS}
+    )
+    packs: set[str] = field(default_factory=set)
+    digest: str = ""
 
 
-def _picture(digest: str, draft: Draft, facts: Facts, split: Split, size: int) -> Picture:
+def _write_manifest(
+    folder: Path, pictures: Iterator[Accepted], split_of: Callable[[bytes], Split], options: DataOptions
+) -> _Written:
+    written = _Written(_Shards(options))
+    content = hashlib.sha256()
+    with (folder / "manifest.jsonl").open("w") as manifest, SaveList(folder) as saves:
+        for each in pictures:
+            split = split_of(bytes.fromhex(each.first))
+            picture = _picture(each, split)
+            shard = written.shards.add(split, picture.digest, picture.bytes)
+            manifest.write(picture.model_copy(update={"shard": shard}).model_dump_json() + "\n")
+            written.counts[split][picture.label] += 1
+            written.packs.add(picture.pack)
+            mask = each.read.mask_digest or "-"
+            content.update(f"{picture.digest} {picture.label} {each.first} {mask}\n".encode())
+            if split == "train" and picture.label == "forged":
+                saves.add(each.read.save)
+    written.digest = content.hexdigest()[:32]
+    return written
+
+
+def _picture(accepted: Accepted, split: Split) -> Picture:
+    read = accepted.read
+    digest, form = str(read.digest), str(read.format)
     return Picture(
         digest=digest,
-        label=draft.label,
-        group=draft.group or f"picture-{digest[:16]}",
+        label=read.file.label,
+        group=accepted.group or f"picture-{digest[:16]}",
         split=split,
-        name=facts.name,
-        format=facts.format,
-        width=facts.width,
-        height=facts.height,
-        bytes=size,
-        manipulation=facts.manipulation,
+        name=read.file.name,
+        format=form,
+        width=read.width,
+        height=read.height,
+        bytes=read.size_bytes,
+        manipulation=read.file.manipulation,
         shard="",
-        member=f"{digest}.{_EXTENSIONS[facts.format]}",
-        mask_member=f"{digest}.mask.png" if facts.mask_digest else None,
-        mask_digest=facts.mask_digest,
+        pack=str(read.pack),
+        offset=read.offset,
+        length=read.length,
+        member=member_of(digest, form),
+        mask_member=mask_member_of(digest) if read.mask_digest else None,
+        mask_digest=read.mask_digest,
     )
 
 
-def _write_rejects(folder: Path, intake: Intake) -> None:
+def _bring_packs(packs: Iterable[str], parts: Sequence[Path], folder: Path, cache: str) -> None:
+    """Put the packs beside the manifest: links where that can be, copies otherwise."""
+    (folder / PACK_FOLDER).mkdir()
+    near = {pack.name: pack for part in parts for pack in (part / PACK_FOLDER).iterdir()}
+    for name in packs:
+        target = folder / PACK_FOLDER / name
+        if name not in near:
+            with open_place(cache).open(f"{STORED}/{name}") as stored, target.open("wb") as file:
+                shutil.copyfileobj(stored, file)
+            continue
+        try:
+            target.hardlink_to(near[name])
+        except OSError:
+            shutil.copyfile(near[name], target)
+
+
+def _write_rejects(folder: Path, joined: Joined) -> None:
+    reasons: Counter[str] = Counter()
     with (folder / "rejects.jsonl").open("w") as lines:
-        lines.writelines(reject.model_dump_json() + "\n" for reject in intake.rejects)
-    for reason, count in Counter(reject.reason for reject in intake.rejects).most_common():
+        for reject in joined.rejects():
+            lines.write(reject.model_dump_json() + "\n")
+            reasons[reject.reason] += 1
+    for reason, count in reasons.most_common():
         logger.warning("%d files rejected: %s", count, reason)

@@ -1,5 +1,7 @@
 """Which pictures belong together: disjoint sets under union."""
 
+from collections.abc import Iterator
+
 
 class Groups:
     """Disjoint sets of names; a set is called by its smallest name, whatever the order of joining."""
@@ -16,6 +18,11 @@ class Groups:
             self._parents[name] = root
             name = parent
         return root
+
+    def joined(self) -> Iterator[tuple[str, str]]:
+        """Every name whose set is called otherwise, with what it is called."""
+        for name in self._parents:
+            yield name, self.find(name)
 
     def join(self, first: str, second: str) -> None:
         """Make one set of the sets of both names."""

@@ -4,7 +4,7 @@
   dataset.json      DatasetInfo: digest, counts, seed, source layout
   manifest.jsonl    one Picture per line, sorted by digest
   rejects.jsonl     one Reject per line: nothing is dropped silently
-  shards/*.tar      members <digest>.<extension> and, where there is one, <digest>.mask.png
+  packs/*.tar       members <digest>.<extension> and, where there is one, <digest>.mask.png; or in a cache
 """
 
 import re
@@ -27,8 +27,9 @@ class Picture(BaseModel):
     """One accepted picture.
 
     `digest` is the SHA-256 of its file's bytes in hexadecimal; pictures of one `group` share a source and never part
-    between splits; `shard` is the file name below `shards/`, `member` the name inside it. `mask_digest` is the SHA-256
-    of the mask's PNG, in hexadecimal.
+    between splits. `shard` is the range of digests it belongs to, which tasks take one by one; its file is `member` of
+    `pack`, in the range of `length` bytes from `offset` on, headers and mask included. `mask_digest` is the SHA-256 of
+    the mask's PNG, in hexadecimal.
     """
 
     model_config = ROW_CONFIG
@@ -44,6 +45,9 @@ class Picture(BaseModel):
     bytes: int
     manipulation: str | None = None
     shard: str
+    pack: str
+    offset: int
+    length: int
     member: str
     mask_member: str | None = None
     mask_digest: str | None = None
@@ -60,9 +64,10 @@ class Reject(BaseModel):
 
 
 class ShardInfo(BaseModel):
-    """One shard of an image set: its file name, whose pictures it holds, how many, and their bytes without masks.
+    """One shard of an image set, neighbours by digest within a split: how many pictures, and their bytes without masks.
 
-    `first` and `last` are the digests it begins and ends with; `object` is its name in the image set's `place`.
+    `first` and `last` are the digests it begins and ends with. Where its pictures lie is no matter of its own: a pack
+    holds pictures as they were read, of any shard.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,13 +78,12 @@ class ShardInfo(BaseModel):
     bytes: int
     first: str
     last: str
-    object: str = ""
 
 
 class DatasetInfo(BaseModel):
     """Summary of an image set; `digest` depends on content, labels, groups and masks only, not on names or paths.
 
-    `shards` are in order of split, then of the digests they hold. They lie beside this, or in `place` where that is
+    `shards` are in order of split, then of the digests they hold. Packs lie beside this, or in `place` where that is
     named: s3://bucket/prefix or file://PATH.
     """
 

@@ -1,21 +1,23 @@
-"""Shards: tar files with the same bytes for the same content, written and read as streams."""
+"""Shards of maps: tar files with the same bytes for the same content; and the pictures of an image set as a stream."""
 
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, Final, Self
 
-from forgery.dataset.manifest import SPLITS, Picture, Split, read_info, read_pictures
-from forgery.errors import ForgeryError, StorageError
-
-if TYPE_CHECKING:
-    from forgery.places import Place
+from forgery.dataset.manifest import SPLITS, Picture, Split, read_pictures
+from forgery.dataset.packs import Packs
+from forgery.errors import StorageError
+from forgery.parallel import in_order
 
 SHARD_FOLDER = "shards"
 MEGABYTE = 1_000_000
+# Ranges asked for at once; the S3 client keeps as many connections.
+_FETCHERS: Final = 16
 
 
 class ShardWriter:
@@ -24,24 +26,11 @@ class ShardWriter:
     Members carry no time, owner or mode of this machine, so equal content gives equal files.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        stem: str,
-        shard_mb: int,
-        most: int | None = None,
-        finished: Callable[[Path], None] = lambda _: None,
-    ) -> None:
-        """Write nothing yet; a shard is full after `shard_mb` megabytes, or `most` calls of `add`.
-
-        `finished` is called with each shard that is complete, and may take it away.
-        """
-        self._finished = finished
+    def __init__(self, folder: Path, stem: str, shard_mb: int) -> None:
+        """Write nothing yet; a shard is full after `shard_mb` megabytes."""
         self._folder = folder / SHARD_FOLDER
         self._stem = stem
         self._max_bytes = shard_mb * MEGABYTE
-        self._most = most
-        self._added = 0
         self._tar: tarfile.TarFile | None = None
         self._written = 0
         self._count = 0
@@ -62,9 +51,8 @@ class ShardWriter:
         Returns:
             The shard's file name.
         """
-        full = self._written >= self._max_bytes or self._added == self._most
+        full = self._written >= self._max_bytes
         tar = self._next() if self._tar is None or full else self._tar
-        self._added += 1
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -80,14 +68,13 @@ class ShardWriter:
         path = self._folder / f"{self._stem}-{self._count:05d}.tar"
         self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  - closed by _close
         self._count += 1
-        self._written = self._added = 0
+        self._written = 0
         return self._tar
 
     def _close(self) -> None:
         if self._tar is not None:
             self._tar.close()
             self._tar = None
-            self._finished(self._folder / f"{self._stem}-{self._count - 1:05d}.tar")
 
 
 def read_members(shard: Path) -> Iterator[tuple[str, bytes]]:
@@ -100,11 +87,9 @@ def read_members(shard: Path) -> Iterator[tuple[str, bytes]]:
         with shard.open("rb") as file:
             yield from _members(file)
     except (tarfile.TarError, FileNotFoundError) as error:
-        raise _lost(str(shard), error) from error
-
-
-def _lost(shard: str, error: Exception) -> StorageError:
-    return StorageError(f"shard {shard} is missing or damaged ({error}); run the step that wrote it again")
+        raise StorageError(
+            f"shard {shard} is missing or damaged ({error}); run the step that wrote it again"
+        ) from error
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -113,31 +98,6 @@ def _members(file: IO[bytes]) -> Iterator[tuple[str, bytes]]:
             content = tar.extractfile(info)
             yield info.name, content.read() if content else b""
             tar.members.clear()  # type: ignore[attr-defined]  # else it keeps a record of each
-
-
-class _Shards:
-    """The shards of an image set, beside its manifest or in its place."""
-
-    def __init__(self, image_set: Path) -> None:
-        self._folder = image_set / SHARD_FOLDER
-        info = read_info(image_set)
-        self._where = info.place
-        self._objects = {shard.name: shard.object for shard in info.shards if shard.object}
-        self._place: Place | None = None
-
-    def read(self, shard: str) -> Iterator[tuple[str, bytes]]:
-        """As `read_members`."""
-        if shard not in self._objects:
-            yield from read_members(self._folder / shard)
-            return
-        from forgery.places import open_place
-
-        self._place = self._place or open_place(self._where)
-        try:
-            with self._place.open(self._objects[shard]) as file:
-                yield from _members(file)
-        except (tarfile.TarError, ForgeryError) as error:
-            raise _lost(f"{shard} ({self._objects[shard]} in {self._where})", error) from error
 
 
 def read_encoded(image_set: Path, splits: Sequence[Split] = SPLITS) -> Iterator[tuple[Picture, bytes]]:
@@ -164,22 +124,20 @@ def read_with_masks(
 
 
 def read_some(image_set: Path, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, bytes, bytes | None]]:
-    """The pictures given, in the manifest's order, with their files' bytes and masks; no other is read.
+    """The pictures given, in their order, with their files' bytes and masks; no other is read.
 
-    They are asked for one by one, as they are read.
+    They are asked for as they are read, some ahead where each waits for a server.
 
     Raises:
-        StorageError: A shard is missing, damaged or does not hold what the manifest says.
+        StorageError: A pack is missing, damaged or does not hold what the manifest says.
     """
-    stored = _Shards(image_set)
-    shard = ""
-    members: Iterator[tuple[str, bytes]] = iter(())
-    for picture in pictures:
-        if picture.shard != shard:
-            shard = picture.shard
-            members = stored.read(shard)
-        encoded = _expect(members, picture.member, image_set)
-        yield picture, encoded, _expect(members, picture.mask_member, image_set) if picture.mask_member else None
+    packs = Packs(image_set)
+    if not packs.far:
+        yield from ((picture, *packs.read(picture)) for picture in pictures)
+        return
+    with ThreadPoolExecutor(_FETCHERS) as pool:
+        for picture, found in in_order(pool, packs.read, pictures, 2 * _FETCHERS):
+            yield picture, *found
 
 
 def require_intact(picture: Picture, encoded: bytes) -> None:
@@ -188,24 +146,10 @@ def require_intact(picture: Picture, encoded: bytes) -> None:
     A flipped bit seldom keeps a file from being decoded: it would be learnt.
     """
     if hashlib.sha256(encoded).hexdigest() != picture.digest:
-        raise StorageError(f"{picture.member} in shard {picture.shard} is damaged; run ingest again")
+        raise StorageError(f"{picture.member} in pack {picture.pack} is damaged; remove that pack and run ingest again")
 
 
 def _read(
     image_set: Path, splits: Sequence[Split], shards: Collection[str] | None = None
 ) -> Iterator[tuple[Picture, bytes, bytes | None]]:
-    """Walk manifest and shards together: both are in order of digest within a split."""
-    rows = (row for split in splits for row in read_pictures(image_set, (split,), shards))
-    yield from read_some(image_set, rows)
-
-
-def _expect(members: Iterator[tuple[str, bytes]], name: str, image_set: Path) -> bytes:
-    """The member of that name; those before it, which are in order of digest, are passed over."""
-    for found, content in members:
-        if found == name:
-            return content
-        if found > name:
-            break
-    else:
-        found = "its end"
-    raise StorageError(f"image set {image_set} is damaged: {found} stands where {name} should; run ingest again")
+    yield from read_some(image_set, (row for split in splits for row in read_pictures(image_set, (split,), shards)))

@@ -53,7 +53,9 @@ class FolderSource:
             for name in names:
                 path = Path(parent, name)
                 with contextlib.suppress(FileNotFoundError):  # a dangling link, or deleted since it was listed
-                    yield Entry(path.relative_to(self._folder).as_posix(), path.stat().st_size)
+                    status = path.stat()
+                    name = path.relative_to(self._folder).as_posix()
+                    yield Entry(name, status.st_size, str(status.st_mtime_ns))
 
     def read(self, name: str) -> bytes:
         """The bytes of one file."""
@@ -68,13 +70,14 @@ def _refuse(error: OSError) -> None:
 
 
 @contextmanager
-def open_source(text: str, options: DataOptions, seed: int) -> Iterator[Source]:
+def open_source(text: str, options: DataOptions, seed: int, made: Path | None = None) -> Iterator[Source]:
     """Open what a source's text form names; archives are read in place, never unpacked to disk.
 
     Args:
         text: One of the forms in `ACCEPTED`.
         options: Limits that an archive is held to before anything is read.
         seed: Seeds the demo pictures.
+        made: An existing folder where these are made, or were; by default one that is gone with the block.
 
     Raises:
         SourceError: It does not exist, cannot be read, or is of no known form.
@@ -83,7 +86,7 @@ def open_source(text: str, options: DataOptions, seed: int) -> Iterator[Source]:
     with contextlib.ExitStack() as stack:
         scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", text)) else ""
         if scheme == "demo":
-            yield FolderSource(_make_demo(text, seed, stack))
+            yield FolderSource(_make_demo(text, seed, made, stack))
         elif scheme in ("kaggle", "hf"):
             from forgery.dataset.hubs import download
 
@@ -115,11 +118,13 @@ def _local(path: Path, options: DataOptions, stack: contextlib.ExitStack) -> Sou
         raise SourceError(f"source {path}: {(error.strerror or str(error)).lower()}; {hint}") from error
 
 
-def _make_demo(text: str, seed: int, stack: contextlib.ExitStack) -> Path:
+def _make_demo(text: str, seed: int, made: Path | None, stack: contextlib.ExitStack) -> Path:
     from forgery.dataset.demo import make_demo
 
     count = text.partition(":")[2]
     if count and not count.isdecimal():
         raise SourceError(f"demo:N takes a number of pictures, e.g. demo:{DEMO_PICTURES}; got {text!r}")
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="forgery-demo-"))
-    return make_demo(Path(folder, "pictures"), int(count or DEMO_PICTURES), seed)
+    number = int(count or DEMO_PICTURES)
+    folder = made or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forgery-demo-")))
+    pictures = folder / f"demo-{number}"
+    return pictures if pictures.exists() else make_demo(pictures, number, seed)

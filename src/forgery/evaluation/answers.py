@@ -1,7 +1,6 @@
 """What models answer to the test pictures as they are, in views, cropped and damaged: one pass over the files."""
 
 import hashlib
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import Picture, read_info
-from forgery.dataset.shards import read_with_masks
+from forgery.dataset.manifest import Picture
+from forgery.dataset.shards import read_some
 from forgery.engine import ACTIVATION_MAP, PROBABILITY, Engine
 from forgery.errors import DataRejected, PictureRejected
 from forgery.evaluation.controls import control_crop
@@ -126,14 +125,10 @@ def _blocks(digests: Sequence[str], part: str) -> list[Sequence[str]]:
 
 
 def _files(image_set: Path, digests: Sequence[str], title: str) -> Iterator[tuple[Picture, bytes, bytes | None]]:
-    """The test pictures with these digests, in order; shards without any are not opened."""
-    if not digests:
-        return
-    shards = [shard for shard in read_info(image_set).shards if shard.split == "test"]
-    within = [shard.name for shard in shards if bisect_left(digests, shard.first) < bisect_right(digests, shard.last)]
+    """The test pictures with these digests, in order; no other is read."""
     wanted = set(digests)
-    files = read_with_masks(image_set, ("test",), within if shards else None)
-    yield from track((file for file in files if file[0].digest in wanted), len(digests), title)
+    rows = (row for row in read_pictures(image_set, ("test",)) if row.digest in wanted)
+    yield from track(read_some(image_set, rows), len(digests), title)
 
 
 def _add(found: Sequence[Any], answers: Sequence[Answers], position: Mapping[str, int]) -> None:

@@ -51,10 +51,10 @@ def test_run_is_shown_with_steps_parameters_and_why_it_failed(forgery: Forgery, 
     shown = forgery("runs", "show", "mine").out
     assert f"{backend.url}/#/runs/details/{run.run_id}" in shown
     lines = [line.split() for line in shown.splitlines()]
-    assert ["Ingest", "pictures", "failed", "45", "s"] in lines
+    assert ["Assemble", "image", "set", "failed", "45", "s"] in lines
     assert ["Deploy", "skipped"] in lines
     assert ["seed", "7"] in lines
-    assert "Ingest pictures: ingest failed: the zip is damaged" in shown
+    assert "Assemble image set: ingest failed: the zip is damaged" in shown
     assert ["mlflow.run_url", "http://mlflow/#/runs/1"] in lines
 
     values = json.loads(forgery("runs", "show", run.run_id, "--json").out)

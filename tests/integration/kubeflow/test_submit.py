@@ -101,8 +101,8 @@ def test_watching_tells_each_change_of_a_step(forgery: Forgery, backend: Backend
     told = [line.split(" ", 1)[1] for line in result.out.splitlines()[2:]]
     assert told[:3] == [
         "Find champion: cached in 0 s",
-        "Ingest pictures: running",
-        "Ingest pictures: succeeded in 45 s",
+        "Assemble image set: running",
+        "Assemble image set: succeeded in 45 s",
     ]
     assert "Train challenger: succeeded in 45 s" in told
     assert told[-1] == "Deploy: skipped"
@@ -125,7 +125,7 @@ def test_failed_step_is_told_by_the_last_clear_line_of_its_log(forgery: Forgery,
     )
     result = forgery("submit", "--wait")
     assert result.code == 1
-    assert "Ingest pictures: ingest failed: s3://pictures/none does not exist" in result.err
+    assert "Assemble image set: ingest failed: s3://pictures/none does not exist" in result.err
     assert f"{backend.url}/#/runs/details/" in result.err
     assert "main.go" not in result.err
 
@@ -155,7 +155,7 @@ def test_step_that_never_started_is_told_by_its_drivers_log(forgery: Forgery, ba
     backend.logs[kfp_workflow.pod_name(path, "system-container-driver")] = (
         "F1121 03:00:02.000000       1 main.go:76] driver: the secret forgery-bucket is missing\n"
     )
-    assert "Ingest pictures: driver: the secret forgery-bucket is missing" in forgery("submit", "--wait").err
+    assert "Assemble image set: driver: the secret forgery-bucket is missing" in forgery("submit", "--wait").err
 
 
 def test_json_of_a_watched_run_has_its_state(forgery: Forgery, backend: Backend) -> None:

@@ -61,7 +61,8 @@ def test_every_step_ran_and_was_reported(promoted):
     _, events = promoted
     finished = [event.task for event in events if event.kind == "finished"]
     assert set(finished) == {
-        "ingest", "validate", "compute-ela", "find-champion", "train", "score", "evaluate", "decide", "deploy"
+        "list-source", "read-part", "ingest", "validate", "compute-ela", "find-champion", "train", "score",
+        "evaluate", "decide", "deploy",
     }  # fmt: skip
     assert {event.text for event in events if event.kind == "finished"} == {"SUCCESS"}
 
@@ -110,6 +111,6 @@ def test_a_model_that_is_not_better_is_held_back(place, promoted):
 def test_a_failing_step_ends_the_run_with_its_last_clear_line(place):
     with pytest.raises(RunFailed) as failed:
         run(place, "third", source=str(place / "nowhere"))
-    assert str(failed.value).startswith("ingest failed: ")
+    assert str(failed.value).startswith("list failed: ")
     assert "nowhere" in str(failed.value)
     assert "\n" not in str(failed.value)

@@ -10,7 +10,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from forgery.config import DataOptions
-from forgery.dataset.ingest import ingest, split_sources
+from forgery.dataset.ingest import ingest
+from forgery.dataset.listing import split_sources
 from forgery.dataset.manifest import read_pictures, read_rejects
 from forgery.errors import PictureRejected, StorageError
 from forgery.feedback import Correction, Given, keep
