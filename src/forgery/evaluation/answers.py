@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import Picture
+from forgery.dataset.manifest import Picture, read_pictures
 from forgery.dataset.shards import read_some
 from forgery.engine import ACTIVATION_MAP, PROBABILITY, Engine
 from forgery.errors import DataRejected, PictureRejected
