@@ -6,14 +6,12 @@ import resource
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
+from benchmarks.scale.memory import Peak
 from benchmarks.scale.pictures import write_pictures
 from benchmarks.scale.step import CONFIG, RECIPE
 from forgery.config import RunConfig
@@ -23,7 +21,6 @@ from forgery.evidence_parts import part_names
 logger = logging.getLogger(__name__)
 
 Measured = dict[str, Any]
-_SAMPLE_S: Final = 0.1
 _NEW: Final = 0.01
 _PHOTOGRAPHS: Final = 200
 _PHOTOGRAPH_SIZE: Final = (1024, 768)
@@ -126,7 +123,7 @@ def _run(step: str, place: Path, *more: str, out: Path | None = None) -> Measure
     command = [sys.executable, "-m", "benchmarks.scale.step", step, str(place), *more]
     begin, before = time.perf_counter(), _children_s()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        peak = _Peak(process.pid)
+        peak = Peak(process.pid)
         told = process.communicate()[0]
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
@@ -144,35 +141,3 @@ def _children_s() -> float:
 def _held(*folders: Path) -> Measured:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return {"objects": len(files), "disk_bytes": sum(path.stat().st_size for path in files)}
-
-
-class _Peak:
-    """Most memory of a process and its children at one time: what they share counts once."""
-
-    def __init__(self, pid: int) -> None:
-        self._most = 0
-        self._process = psutil.Process(pid)
-        self._thread = threading.Thread(target=self._sample)
-        self._thread.start()
-
-    def _sample(self) -> None:
-        while True:
-            try:
-                if self._process.status() == psutil.STATUS_ZOMBIE:
-                    return
-                tree = [self._process, *self._process.children(recursive=True)]
-            except psutil.Error:
-                return
-            self._most = max(self._most, sum(map(_proportional, tree)))
-            time.sleep(_SAMPLE_S)
-
-    def mb(self) -> float:
-        self._thread.join()
-        return self._most / 1e6
-
-
-def _proportional(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_full_info().pss)
-    except psutil.Error:
-        return 0

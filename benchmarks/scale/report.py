@@ -25,7 +25,8 @@ def tables(rows: Sequence[Measured], machine: str) -> str:
         (
             f"Measured on {machine}; repeat it with `.venv/bin/python -m benchmarks.scale`. The pictures are "
             "generated, 96x64 pixels, and the recipe is small, so that what is not work on pixels shows. Processor "
-            "time is that of a step's whole tree of processes; elapsed time depends on what else the machine did.",
+            "time is that of a step's whole tree of processes; elapsed time depends on what else the machine did. Peak "
+            "memory is that of the tree at one time, what it shares and the pages of libraries once.",
             _measured(rows),
             "How each step grows: the exponent of processor time and of peak memory from one size to the next. 1 is as "
             "the pictures, 0 is not at all; below 1 the start of a process is still seen.",

@@ -1,6 +1,7 @@
 # ruff: noqa: S608 - queries are put together from names of columns, which are constants; values never are
 """What validation saw of the pictures, in a table on disk: questions about millions of them take little memory."""
 
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from forgery.dataset.traits import Traits
 
 # What the engine keeps in memory before it goes on in files beside the table.
 _MEMORY: Final = "256MB"
-_ROWS_AT_ONCE: Final = 5000
+_ROWS_AT_ONCE: Final = 2000
 
 _COLUMNS: Final = {
     "forged": "BOOLEAN",
@@ -158,8 +159,16 @@ class Looked:
         """
         chosen = "SELECT id, md5(grp) AS mixed FROM seen ORDER BY mixed, id LIMIT ?"
         fields = ", ".join(Traits._fields)
-        rows = self._rows(f"SELECT forged, grp, {fields} FROM seen SEMI JOIN ({chosen}) USING (id) ORDER BY id", most)
-        return [Traits(*row[2:]) for row in rows], np.array([row[0] for row in rows], bool), [row[1] for row in rows]
+        self._table.execute(
+            f"SELECT forged, grp, {fields} FROM seen SEMI JOIN ({chosen}) USING (id) ORDER BY id", [most]
+        )
+        traits, forged, groups = [], [], []
+        while rows := self._table.fetchmany(_ROWS_AT_ONCE):
+            # Few of them differ, and each would be a text of its own.
+            traits += [Traits(*map(sys.intern, row[2:])) for row in rows]
+            forged += [row[0] for row in rows]
+            groups += [row[1] for row in rows]
+        return traits, np.array(forged, bool), groups
 
     def near_pairs(self, shown: int) -> Pairs:
         """Pictures of different groups whose hashes are all but equal: within a group, likeness is what it is for."""
