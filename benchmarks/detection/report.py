@@ -8,6 +8,7 @@ from benchmarks.detection.measure import ViewFigures
 from benchmarks.detection.systems import System
 from benchmarks.detection.views import VIEWS
 from forgery.metrics import Estimate
+from forgery.variants import VARIED
 
 
 class SystemResult(BaseModel):
@@ -36,7 +37,7 @@ def system_result(system: System, folds: Sequence[int], views: Mapping[str, View
     return SystemResult(
         recipe=system.recipe,
         backbone=system.backbone,
-        trained_on=list(system.trained_on),
+        trained_on=[*system.trained_on, *([VARIED] if system.varied else [])],
         folds=list(folds),
         views=dict(views),
     )

@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     protocol = Protocol(chosen.source, chosen.out)
-    found = [each for name in chosen.systems for fold in chosen.folds for each in measure(protocol, name, fold)]
+    found = [each for fold in chosen.folds for each in measure(protocol, chosen.systems, fold)]
+    found.sort(key=lambda each: (each.fold, chosen.systems.index(each.system)))
     (chosen.out / "resaving.json").write_text("\n".join(each.model_dump_json() for each in found) + "\n")
     table = markdown(found)
     (chosen.out / "resaving.md").write_text(table)
@@ -83,22 +84,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(protocol: Protocol, name: str, fold: int) -> list[ResavingFigures]:
-    """One system on a fold's test pictures after each of `LAST_SAVES`."""
-    pictures, system = protocol.pictures, SYSTEMS[name]
-    detector, test = protocol.detector(system, fold), pictures.of_fold(fold)
+def measure(protocol: Protocol, names: Sequence[str], fold: int) -> list[ResavingFigures]:
+    """Systems on a fold's test pictures after each of `LAST_SAVES`."""
+    pictures, test = protocol.pictures, protocol.pictures.of_fold(fold)
     forged, copy_moves, groups = pictures.forged[test], pictures.copy_moves[test], pictures.groups[test]
+    everything = np.ones(len(test), bool)
+    detectors = {name: protocol.detector(SYSTEMS[name], fold) for name in names}
     found = []
     for last_save, then in LAST_SAVES.items():
-        logits, _ = detector.answers(_maps(protocol, system.parsed, fold, then))
-        area = partial(_area, forged, logits, groups)
-        figures = {
-            "all": area(np.ones(len(test), bool)),
-            "splice": area(~copy_moves),
-            "copy_move": area(~forged | copy_moves),
-        }
-        found.append(ResavingFigures(system=name, fold=fold, last_save=last_save, **figures))
-        logger.info("%s, fold %d, %s: %s", name, fold, last_save, interval(found[-1].all))
+        recipes = {SYSTEMS[name].recipe: SYSTEMS[name].parsed for name in names}
+        maps = {name: _maps(protocol, recipe, fold, then) for name, recipe in recipes.items()}
+        for name, detector in detectors.items():
+            area = partial(_area, forged, detector.answers(maps[SYSTEMS[name].recipe])[0], groups)
+            figures = {"all": area(everything), "splice": area(~copy_moves), "copy_move": area(~forged | copy_moves)}
+            found.append(ResavingFigures(system=name, fold=fold, last_save=last_save, **figures))
+            logger.info("%s, fold %d, %s: %s", name, fold, last_save, interval(found[-1].all))
     return found
 
 
