@@ -80,6 +80,7 @@ class Watcher:
         """Print to `console`, tasks by their `titles`; with `verbose` each message of a step is a line of its own."""
         self._console = console
         self._titles = titles
+        self._width = max(map(len, titles.values()), default=0)
         self._verbose = verbose
         self._status = Text()
         self._title = ""
@@ -107,7 +108,7 @@ class Watcher:
         else:
             mark = "[green]✓[/]" if event.text == "SUCCESS" else "[red]✗[/]"
             title = self._titles.get(event.task, event.task)
-            self._console.print(f"{mark} {title:<18} {event.seconds:6.1f} s", highlight=False)
+            self._console.print(f"{mark} {title:<{self._width}} {event.seconds:6.1f} s", highlight=False)
 
     def _show(self, message: str) -> None:
         self._status = Text.assemble((f"{self._title}  ", "bold"), (message, "dim"))

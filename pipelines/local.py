@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import time
 import warnings
 from collections import defaultdict, deque
@@ -121,7 +122,11 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 class _Listener(io.TextIOBase):
-    """Takes what the local runner prints: all of it goes to the log, events go to the watcher."""
+    """Takes what the local runner prints: all of it goes to the log, events go to the watcher.
+
+    What the watcher prints meanwhile, and that alone, is meant for the person: tasks of a loop print from threads of
+    their own while it does.
+    """
 
     def __init__(self, log: TextIO, watch: Callable[[Event], None]) -> None:
         self._log = log
@@ -131,20 +136,40 @@ class _Listener(io.TextIOBase):
         self._task = ""
         # Begins of tasks under way; those of a loop have one name, and go in about the order they came.
         self._begun: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._lock = threading.Lock()
+        self._thread = threading.local()  # its attribute `watching`: whether the watcher runs in it
+
+    @property
+    def _for_person(self) -> bool:
+        return getattr(self._thread, "watching", False)
 
     def writable(self) -> bool:
         return True
 
+    def isatty(self) -> bool:
+        return self._for_person and self._terminal.isatty()
+
+    def __getattr__(self, name: str) -> object:
+        # A console that draws on the terminal asks for the stream behind the one it put there itself.
+        if name.startswith("_") or not self._for_person:
+            raise AttributeError(name)
+        return getattr(self._terminal, name)
+
     def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
-        # What a watcher prints is meant for the person, not for the log this object stands in for.
-        with contextlib.redirect_stdout(self._terminal):
+        if self._for_person:
+            return self._terminal.write(text)
+        with self._lock:
+            *lines, self._rest = (self._rest + text).split("\n")
+        self._thread.watching = True
+        try:
             for line in lines:
                 self._take(_COLOUR.sub("", line))
+        finally:
+            self._thread.watching = False
         return len(text)
 
     def flush(self) -> None:
-        self._log.flush()
+        (self._terminal if self._for_person else self._log).flush()
 
     def _take(self, line: str) -> None:
         self._log.write(line + "\n")
