@@ -6,7 +6,7 @@ Tp_D_CRN_S_N_cha00063_art00014_11818.tif       v2
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final
 
 from forgery.dataset.groups import Groups
@@ -21,14 +21,14 @@ _FORGED: Final = re.compile(
 _MANIPULATIONS: Final = {"D": "splice", "S": "copy-move"}
 
 
-def label(source: Source, entries: Sequence[Entry]) -> list[Labelled]:
+def label(source: Source, entries: Collection[Entry]) -> list[Labelled]:
     """Label the files whose names follow CASIA's scheme.
 
     Files that share a source picture, directly or through others, form one group, named by its first source.
 
     Args:
         source: Read for `mask_pairs.tsv` alone.
-        entries: Every file of the source.
+        entries: Every file of the source, in order of name.
 
     Returns:
         The files in order of name; empty where none follows the scheme.
@@ -36,7 +36,7 @@ def label(source: Source, entries: Sequence[Entry]) -> list[Labelled]:
     masks = _masks(source, entries)
     groups = Groups()
     found: list[tuple[Entry, list[str], str | None]] = []
-    for entry in sorted(entries, key=lambda each: each.name):
+    for entry in entries:
         stem = _stem(entry.name)
         if match := _AUTHENTIC.fullmatch(stem):
             found.append((entry, [_key(match[1], match[2])], None))
@@ -65,7 +65,7 @@ def _key(category: str, number: str) -> str:
     return f"{category.lower()}{int(number):05d}"
 
 
-def _masks(source: Source, entries: Sequence[Entry]) -> dict[str, str]:
+def _masks(source: Source, entries: Collection[Entry]) -> dict[str, str]:
     """Mask file by the stem of its picture: `<stem>_gt.*`, unless `mask_pairs.tsv` says otherwise."""
     by_file = {entry.name.rsplit("/", 1)[-1]: entry.name for entry in entries if _stem(entry.name).endswith("_gt")}
     masks = {_stem(name).removesuffix("_gt"): path for name, path in by_file.items()}

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
@@ -38,7 +38,7 @@ class CorrectedSource:
         return content
 
 
-def read_corrections(source: Source, entries: Sequence[Entry]) -> Listing:
+def read_corrections(source: Source, entries: Collection[Entry]) -> Listing:
     """Label the pictures that came with corrections.
 
     Returns:

@@ -9,12 +9,11 @@
 """
 
 import contextlib
-import hashlib
 import itertools
 import logging
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
@@ -23,15 +22,15 @@ from pydantic import BaseModel, ConfigDict
 
 from forgery.config import DataOptions
 from forgery.dataset.corrections import CorrectedSource, read_corrections
+from forgery.dataset.entries import Entries
+from forgery.dataset.known import part_known
 from forgery.dataset.labels import Labelled
 from forgery.dataset.layouts import Listing, read_layout
-from forgery.dataset.reads import FEEDBACK, KeptReads, Listed, Read, digest_of, lasts, place_of_reads, stored_packs
+from forgery.dataset.reads import FEEDBACK, Listed, lasts
 from forgery.dataset.shards import MEGABYTE
-from forgery.dataset.sorting import sort_lines
 from forgery.dataset.sources import Entry, Source, open_source
 from forgery.dataset.split import group_sizes, sample_groups
 from forgery.errors import SourceError, StorageError
-from forgery.picture import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +82,9 @@ def write_listing(source: str, folder: Path, options: DataOptions, seed: int, ca
             for number, text in enumerate(sources):
                 with open_one(text, options, seed, folder) as opened:
                     layouts.append(_list_one(number, opened, text, options, seed, lines, rejects))
+        new = Path(scratch, "new.jsonl")
+        part_known(listed, sources, options, cache, folder / KNOWN_FILE, folder / REJECTS_FILE, new)
         files = _count(listed)
-        new = _without_known(folder, listed, sources, options, cache)
         known = files - _count(new)
         size, parts = _deal(new, folder, options, single=not all(map(lasts, sources)))
     info = ListingInfo(sources=sources, layout="+".join(layouts), files=files, known=known, bytes=size, parts=parts)
@@ -122,26 +122,29 @@ def open_one(text: str, options: DataOptions, seed: int, listing: Path) -> Itera
         yield CorrectedSource(source) if text.startswith(FEEDBACK) else source
 
 
-def limits_of(options: DataOptions) -> Limits:
-    """What files are held to."""
-    return Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
-
-
 def _list_one(
     number: int, source: Source, text: str, options: DataOptions, seed: int, lines: IO[str], rejects: IO[str]
 ) -> str:
     """Write the files and rejects of one source; returns its layout."""
-    entries = list(itertools.islice(source.entries(), options.max_pictures + 1))
-    listing = _labelled(source, entries, text, options, seed)
-    versions = {entry.name: f"{entry.size} {entry.version}" for entry in entries if entry.version}
-    del entries
-    for each in listing.pictures:
-        lines.write(_listed(number, each, versions).line())
-    rejects.writelines(reject.model_dump_json() + "\n" for reject in listing.rejects)
+    with tempfile.TemporaryDirectory(prefix="forgery-entries-") as folder:
+        entries = Entries(Path(folder, "entries"), itertools.islice(source.entries(), options.max_pictures + 1))
+        listing = _labelled(source, entries, text, options, seed)
+        masks = {each.mask for each in listing.pictures if each.mask}
+        versions = {entry.name: _version(entry) for entry in entries if entry.name in masks}
+        # Pictures are in order of name, as entries are.
+        own = iter(entries)
+        for each in listing.pictures:
+            entry = next(entry for entry in own if entry.name == each.name)
+            lines.write(_listed(number, each, _version(entry), versions).line())
+        rejects.writelines(reject.model_dump_json() + "\n" for reject in listing.rejects)
     return listing.layout
 
 
-def _labelled(source: Source, entries: Sequence[Entry], text: str, options: DataOptions, seed: int) -> Listing:
+def _version(entry: Entry) -> str:
+    return f"{entry.size} {entry.version}" if entry.version else ""
+
+
+def _labelled(source: Source, entries: Entries, text: str, options: DataOptions, seed: int) -> Listing:
     if text.startswith(FEEDBACK):
         return read_corrections(source, entries)
     if not entries:
@@ -152,24 +155,24 @@ def _labelled(source: Source, entries: Sequence[Entry], text: str, options: Data
     return replace(listing, pictures=_sample(listing.pictures, options.sample_limit, seed))
 
 
-def _sample(pictures: Sequence[Labelled], limit: int, seed: int) -> Sequence[Labelled]:
-    if not limit or limit >= len(pictures):
+def _sample(pictures: Iterable[Labelled], limit: int, seed: int) -> Iterable[Labelled]:
+    if not limit:
         return pictures
     sizes = group_sizes((each.group or each.name, each.label) for each in pictures)
     chosen = sample_groups(sizes, limit, seed)
     return [each for each in pictures if (each.group or each.name) in chosen]
 
 
-def _listed(number: int, each: Labelled, versions: dict[str, str]) -> Listed:
+def _listed(number: int, each: Labelled, version: str, masks: dict[str, str]) -> Listed:
     return Listed(
         source=number,
         name=each.name,
-        version=versions.get(each.name, ""),
+        version=version,
         size=each.size,
         label=each.label,
         group=each.group,
         mask=each.mask,
-        mask_version=versions.get(each.mask, "") if each.mask else "",
+        mask_version=masks.get(each.mask, "") if each.mask else "",
         manipulation=each.manipulation,
     )
 
@@ -179,83 +182,31 @@ def _count(lines: Path) -> int:
         return sum(1 for _ in file)
 
 
-def _without_known(folder: Path, listed: Path, sources: Sequence[str], options: DataOptions, cache: str) -> Path:
-    """Write what is known of the files to the listing; returns those of which nothing is."""
-    wanted = _Wanted(listed)
-    with (folder / KNOWN_FILE).open("w") as known, (folder / REJECTS_FILE).open("a") as rejects:
-        with listed.with_name("known").open("w") as unsorted:
-            for number, text in enumerate(sources):
-                for read in _kept(text, options, cache):
-                    if (now := wanted.take(number, read.file)) is not None:
-                        replace(read, file=now).write(unsorted, rejects)
-        with listed.with_name("known").open() as lines:
-            known.writelines(sort_lines(lines, digest_of))
-    return wanted.write_rest(listed.with_name("new.jsonl"))
-
-
-class _Wanted:
-    """Where in a file of `Listed` each of them stands, by a digest of what decides how it is read."""
-
-    def __init__(self, listed: Path) -> None:
-        self._file = listed
-        self._offsets: dict[bytes, int] = {}
-        offset = 0
-        with listed.open("rb") as lines:
-            for line in lines:
-                each = Listed.of(line)
-                self._offsets[_key(each.source, each)] = offset
-                offset += len(line)
-
-    def take(self, source: int, file: Listed) -> Listed | None:
-        """What was listed and has been read before, once; None where nobody wants it."""
-        offset = self._offsets.pop(_key(source, file), None)
-        if offset is None:
-            return None
-        with self._file.open("rb") as lines:
-            lines.seek(offset)
-            return Listed.of(lines.readline())
-
-    def write_rest(self, file: Path) -> Path:
-        """Write the lines that were not taken."""
-        left = set(self._offsets.values())
-        offset = 0
-        with self._file.open("rb") as lines, file.open("wb") as rest:
-            for line in lines:
-                if offset in left:
-                    rest.write(line)
-                offset += len(line)
-        return file
-
-
-def _key(source: int, each: Listed) -> bytes:
-    return hashlib.blake2b(repr((source, each.key)).encode(), digest_size=16).digest()
-
-
-def _kept(source: str, options: DataOptions, cache: str) -> Iterator[Read]:
-    """All that is kept of a source, as far as its packs are there."""
-    reads = KeptReads(place_of_reads(source, options, cache), source, limits_of(options))
-    packs = stored_packs(reads.place)
-    return (read for read in reads.all() if read.pack is None or read.pack in packs)
-
-
 def _deal(new: Path, folder: Path, options: DataOptions, single: bool) -> tuple[int, list[str]]:
     """Deal files to parts, neighbours together; returns their bytes and the names of the parts."""
-    with new.open() as lines:
-        sizes = [Listed.of(line).size for line in lines]
-    # Each file's part of a pack, which is full of bytes or of pictures.
-    weights = [max(size / (options.shard_mb * MEGABYTE), 1 / options.shard_pictures) for size in sizes]
-    least = math.inf if single else max(_PACKS_A_PART, sum(weights) / _MOST_PARTS)
-    ends, filled = [], 0.0
-    for number, weight in enumerate(weights, start=1):
-        filled += weight
-        if filled >= least and number < len(weights):
-            ends.append(number)
+    weight = sum(each for _, each in _sizes(new, options))
+    least = math.inf if single else max(_PACKS_A_PART, weight / _MOST_PARTS)
+    ends, filled, size, count = [], 0.0, 0, 0
+    for count, (file_size, each) in enumerate(_sizes(new, options), start=1):
+        # What is full ends with the file before, so that the last part is never empty.
+        if filled >= least:
+            ends.append(count - 1)
             filled = 0.0
-    ends.append(len(weights))
+        filled += each
+        size += file_size
+    ends.append(count)
     names = [f"{number:05d}-of-{len(ends):05d}" for number in range(len(ends))]
     (folder / "parts").mkdir()
     with new.open() as lines:
         for name, begin, end in zip(names, [0, *ends], ends, strict=False):
             with (folder / "parts" / f"{name}.jsonl").open("w") as part:
                 part.writelines(itertools.islice(lines, end - begin))
-    return sum(sizes), names
+    return size, names
+
+
+def _sizes(new: Path, options: DataOptions) -> Iterator[tuple[int, float]]:
+    """Each file's bytes, and its part of a pack, which is full of bytes or of pictures."""
+    with new.open() as lines:
+        for line in lines:
+            size = Listed.of(line).size
+            yield size, max(size / (options.shard_mb * MEGABYTE), 1 / options.shard_pictures)

@@ -6,7 +6,7 @@ Columns: `file` and `label`, optional `group`, `mask`, `manipulation`; common ot
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from forgery.dataset.labels import ClassNames, Labelled
@@ -25,13 +25,15 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def find(entries: Sequence[Entry]) -> str | None:
+def find(entries: Collection[Entry]) -> str | None:
     """The name of the manifest nearest to the source's root, or None."""
     found = [entry.name for entry in entries if entry.name.rsplit("/", 1)[-1].lower() in _FILES]
     return min(found, key=lambda name: (name.count("/"), name), default=None)
 
 
-def read(encoded: bytes, name: str, entries: Sequence[Entry], names: ClassNames) -> tuple[list[Labelled], list[Reject]]:
+def read(
+    encoded: bytes, name: str, entries: Collection[Entry], names: ClassNames
+) -> tuple[list[Labelled], list[Reject]]:
     """Label the files a manifest names.
 
     Args:

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict
 from forgery.config import DataOptions
 from forgery.cores import available_cores
 from forgery.dataset.intake import Examined, examine
-from forgery.dataset.listing import REJECTS_FILE, limits_of, open_one, read_listing, read_part_of_listing
+from forgery.dataset.listing import REJECTS_FILE, open_one, read_listing, read_part_of_listing
 from forgery.dataset.manifest import Reject
 from forgery.dataset.packs import PACK_FOLDER, STORED, PackWriter
-from forgery.dataset.reads import KeptReads, Listed, Read, digest_of, place_of_reads, stored_packs
+from forgery.dataset.reads import KeptReads, Listed, Read, digest_of, limits_of, place_of_reads, stored_packs
 from forgery.dataset.shards import MEGABYTE
 from forgery.dataset.sorting import sort_lines
 from forgery.dataset.sources import Source

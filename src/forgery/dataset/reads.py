@@ -124,6 +124,11 @@ def digest_of(line: str) -> str:
     return line.partition('"digest":"')[2][:64]
 
 
+def limits_of(options: DataOptions) -> Limits:
+    """What files are held to."""
+    return Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
+
+
 def lasts(source: str) -> bool:
     """Whether a source is the same files, in the same place, for every task and run that opens it."""
     return not source.removeprefix(FEEDBACK).startswith(_PASSING)
@@ -161,15 +166,16 @@ class KeptReads:
         """Where it is kept."""
         return self._place
 
-    def all(self) -> Iterator[Read]:
-        """All that is kept, whatever the source holds today."""
+    def lines(self) -> Iterator[str]:
+        """The line of all that is kept, whatever the source holds today."""
         for name in self._place.names(self._prefix):
-            for line in (self._lines(name) or b"").splitlines():
-                yield Read.of(line)
+            yield from (self._lines(name) or b"").decode().splitlines(keepends=True)
 
     def find(self, files: Sequence[Listed]) -> list[Read] | None:
         """What was found of just these files."""
-        if not self.used or (lines := self._lines(self._name(files))) is None:
+        if not self.used or not all(each.version for each in files):
+            return None
+        if (lines := self._lines(self._name(files))) is None:
             return None
         # Group and manipulation are what the listing says today.
         return [replace(Read.of(line), file=each) for line, each in zip(lines.splitlines(), files, strict=True)]

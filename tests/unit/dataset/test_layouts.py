@@ -15,7 +15,7 @@ class Files:
         self._files = files
 
     def entries(self) -> list[Entry]:
-        return [Entry(name, len(text)) for name, text in self._files.items()]
+        return [Entry(name, len(text)) for name, text in sorted(self._files.items())]
 
     def read(self, name: str) -> bytes:
         return self._files[name].encode()
@@ -43,7 +43,7 @@ def test_casia_names_tell_label_manipulation_and_mask() -> None:
     splice = pictures["forged/Sp_D_CND_A_ani0001_pla0009_0281.jpg"]
     assert listing.layout == "casia"
     assert len(pictures) == 6
-    assert not listing.rejects
+    assert not list(listing.rejects)
     assert (splice.label, splice.manipulation) == ("forged", "splice")
     assert splice.mask == "masks/Sp_D_CND_A_ani0001_pla0009_0281_gt.png"
     assert pictures["forged/Sp_S_NRN_R_ani0002_ani0002_0085.jpg"].manipulation == "copy-move"
