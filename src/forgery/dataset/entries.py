@@ -15,7 +15,7 @@ class Entries(Collection[Entry]):
         """Write them to a new file."""
         self._file = file
         self._count = 0
-        lines = (json.dumps([entry.name, entry.size, entry.version]) + "\n" for entry in entries)
+        lines = (f"{entry.size}\t{entry.version}\t{json.dumps(entry.name)}\n" for entry in entries)
         with file.open("w") as ordered:
             for line in sort_lines(lines, _name):
                 ordered.write(line)
@@ -25,7 +25,8 @@ class Entries(Collection[Entry]):
         """In order of name."""
         with self._file.open() as lines:
             for line in lines:
-                yield Entry(*json.loads(line))
+                size, version, _ = line.split("\t", 2)
+                yield Entry(_name(line), int(size), version)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -37,4 +38,6 @@ class Entries(Collection[Entry]):
 
 
 def _name(line: str) -> str:
-    return str(json.loads(line)[0])
+    name = line.rstrip("\n").split("\t", 2)[2]
+    # What JSON does not escape is read ten times as fast without it.
+    return str(json.loads(name)) if "\\" in name else name[1:-1]

@@ -10,11 +10,13 @@ import pytest
 
 from forgery.config import RunConfig
 from forgery.dataset import reading
+from forgery.dataset.entries import Entries
 from forgery.dataset.ingest import ingest
 from forgery.dataset.listing import read_listing
 from forgery.dataset.manifest import DatasetInfo, read_pictures, read_rejects
 from forgery.dataset.shards import read_encoded
 from forgery.dataset.sorting import sort_lines
+from forgery.dataset.sources import Entry
 from forgery.errors import StorageError
 from forgery.steps.ingest import join, list_files, read_one
 
@@ -204,3 +206,12 @@ def test_lines_are_sorted_in_runs_as_they_are_at_once() -> None:
 
     assert list(sort_lines(lines, key, run_bytes=500)) == sorted(lines, key=key)
     assert list(sort_lines([], key)) == []
+
+
+def test_entries_come_in_order_of_name_whatever_is_in_it(tmp_path: Path) -> None:
+    names = ["b/1.jpg", 'a/"quoted".jpg', "a/tab\tline\n.jpg", "a/ü.jpg", "a/back\\slash.jpg", "a/\udcff.jpg", "A.jpg"]
+    given = [Entry(name, size, "2 of Monday") for size, name in enumerate(names)]
+    entries = Entries(tmp_path / "entries", given)
+    assert len(entries) == len(names)
+    assert list(entries) == list(entries) == sorted(given, key=lambda entry: entry.name)
+    assert given[2] in entries
