@@ -6,7 +6,7 @@ read, into packs of their own.
 """
 
 import hashlib
-import io
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -182,14 +182,19 @@ class KeptReads:
 
     def keep(self, files: Sequence[Listed], reads: Sequence[Read]) -> None:
         """Keep what was found of files whose pack is in the place."""
-        if self.used:
-            content = io.BytesIO()
-            content.write(b"0" * _CHECKSUM + b"\n")
-            content.writelines(each.line().encode() for each in reads)
-            checksum = hashlib.sha256(content.getbuffer()[_CHECKSUM + 1 :]).hexdigest()
-            content.seek(0)
-            content.write(checksum.encode())
-            self._place.write(self._name(files), content.getvalue())
+        if not self.used:
+            return
+        checksum = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(prefix="forgery-reads-") as file:
+            file.write(b"0" * _CHECKSUM + b"\n")
+            for each in reads:
+                line = each.line().encode()
+                checksum.update(line)
+                file.write(line)
+            file.seek(0)
+            file.write(checksum.hexdigest().encode())
+            file.flush()
+            self._place.put(self._name(files), Path(file.name))
 
     def _name(self, files: Sequence[Listed]) -> str:
         content = hashlib.sha256(repr([each.key for each in files]).encode())

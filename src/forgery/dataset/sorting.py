@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-# Of a run in memory; as many bytes again are what Python adds.
 _RUN_BYTES: Final = 4_000_000
+# What Python adds to a line and its key.
+_OVERHEAD_BYTES: Final = 200
+# After so many runs they are twice as large, since all of them are open when they are merged.
+_RUNS_OF_A_SIZE: Final = 100
 
 
 def sort_lines(lines: Iterable[str], key: Callable[[str], str], run_bytes: int = _RUN_BYTES) -> Iterator[str]:
@@ -17,7 +20,7 @@ def sort_lines(lines: Iterable[str], key: Callable[[str], str], run_bytes: int =
     Args:
         lines: Taken once.
         key: Of a line.
-        run_bytes: What of them is in memory at once.
+        run_bytes: What of them is in memory at once, until there are a hundred runs of it.
     """
     with tempfile.TemporaryDirectory(prefix="forgery-sort-") as folder:
         runs: list[Path] = []
@@ -25,8 +28,8 @@ def sort_lines(lines: Iterable[str], key: Callable[[str], str], run_bytes: int =
         size = 0
         for line in lines:
             run.append(line)
-            size += len(line)
-            if size >= run_bytes:
+            size += len(line) + _OVERHEAD_BYTES
+            if size >= run_bytes << len(runs) // _RUNS_OF_A_SIZE:
                 runs.append(_written(sorted(run, key=key), Path(folder, str(len(runs)))))
                 run, size = [], 0
         run.sort(key=key)

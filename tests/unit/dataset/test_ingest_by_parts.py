@@ -204,7 +204,7 @@ def test_lines_are_sorted_in_runs_as_they_are_at_once() -> None:
     def key(line: str) -> str:
         return f"{json.loads(line)[0]:02d}"
 
-    assert list(sort_lines(lines, key, run_bytes=500)) == sorted(lines, key=key)
+    assert list(sort_lines(lines, key, run_bytes=1000)) == sorted(lines, key=key)
     assert list(sort_lines([], key)) == []
 
 
