@@ -1,7 +1,7 @@
 """Run the benchmarks and write `docs/benchmarks.md`.
 
 A benchmark is a module of this package with a function `measure() -> list[Row]`; modules whose name starts with an
-underscore, and `rows`, are none. Name some to run only those: `python -m benchmarks data`.
+underscore, `rows` and `page` are none. Name some to run only those: `python -m benchmarks data`.
 """
 
 import argparse
@@ -21,12 +21,14 @@ from benchmarks.rows import Row
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 logger = logging.getLogger(__name__)
 
+_PARTS = ("page", "rows")
+
 
 def names() -> list[str]:
     """The benchmarks there are."""
     # Packages are protocols with a command of their own, e.g. `python -m benchmarks.detection`.
     found = (module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg)
-    return [name for name in found if not name.startswith("_") and name != "rows"]
+    return [name for name in found if not name.startswith("_") and name not in _PARTS]
 
 
 def measure(chosen: Iterable[str]) -> list[Row]:

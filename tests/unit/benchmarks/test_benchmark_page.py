@@ -1,3 +1,4 @@
+import importlib
 import sys
 from types import ModuleType
 
@@ -19,6 +20,12 @@ def test_goal_is_a_comparison(ratio: float, goal: str, met: bool) -> None:
 def test_goal_that_is_no_comparison_is_refused() -> None:
     with pytest.raises(ValidationError):
         Row(name="x", ratio=1, goal="fast")
+
+
+def test_every_module_that_is_listed_can_measure() -> None:
+    assert runner.names()
+    for name in runner.names():
+        assert callable(importlib.import_module(f"benchmarks.{name}").measure)
 
 
 def test_rows_are_printed_tabled_and_a_missed_goal_fails(
