@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from forgery.evaluation.maps import within_picture
 from forgery.metrics import Estimate, Outcome, estimates
 
-__all__ = ["FIGURES", "Verdicts", "ViewFigures", "at_common_threshold", "view_figures", "within_picture"]
+__all__ = ["FIGURES", "Verdicts", "ViewFigures", "area", "at_common_threshold", "view_figures", "within_picture"]
 
 FIGURES = ("roc_auc", "f1", "macro_f1", "balanced_accuracy")
 
@@ -86,6 +86,12 @@ def _control(verdicts: Verdicts, draws: int) -> Estimate | None:
 def _mean(values: Iterable[float]) -> float | None:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else None
+
+
+def area(forged: NDArray[np.bool_], logits: NDArray[np.float32], groups: NDArray[np.str_]) -> Estimate:
+    """ROC AUC of logits, all arrays [n], with its interval over groups."""
+    probabilities = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50)))
+    return estimates(Outcome.of(forged, probabilities, 0.5), groups, ("roc_auc",), 1000)["roc_auc"]
 
 
 def at_common_threshold(probabilities: NDArray[np.float32], threshold: float) -> Floats:

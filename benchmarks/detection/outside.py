@@ -20,13 +20,13 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.detection.forging import forge
-from benchmarks.detection.measure import within_picture
+from benchmarks.detection.measure import area, within_picture
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval, number
 from benchmarks.detection.systems import SYSTEMS
 from benchmarks.page import with_tables
 from forgery.histories import saved
-from forgery.metrics import Estimate, Outcome, estimates
+from forgery.metrics import Estimate
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
 
@@ -136,11 +136,9 @@ def _of_fold(
 ) -> OutsideFigures:
     kinds = np.array([cut.kind for cut in cuts])
     groups = np.array([str(cut.photograph) for cut in cuts])
-    probabilities = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50)))
 
-    def area(chosen: NDArray[np.bool_]) -> Estimate:
-        outcome = Outcome.of(kinds[chosen] != AUTHENTIC, probabilities[chosen], 0.5)
-        return estimates(outcome, groups[chosen], ("roc_auc",), 1000)["roc_auc"]
+    def of(chosen: NDArray[np.bool_]) -> Estimate:
+        return area(kinds[chosen] != AUTHENTIC, logits[chosen], groups[chosen])
 
     edits = sorted(set(kinds) - {AUTHENTIC})
     within = {kind: [within_picture(maps[at], cuts[at].mask) for at in np.flatnonzero(kinds == kind)] for kind in edits}
@@ -148,8 +146,8 @@ def _of_fold(
         system=name,
         fold=fold,
         pictures={kind: int((kinds == kind).sum()) for kind in (AUTHENTIC, *edits)},
-        roc_auc=area(np.ones(len(kinds), bool)),
-        by_kind={kind: area((kinds == kind) | (kinds == AUTHENTIC)) for kind in edits},
+        roc_auc=of(np.ones(len(kinds), bool)),
+        by_kind={kind: of((kinds == kind) | (kinds == AUTHENTIC)) for kind in edits},
         within={kind: float(np.nanmean(values)) for kind, values in within.items()},
     )
 

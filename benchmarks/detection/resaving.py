@@ -12,14 +12,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.detection.measure import area
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval
 from benchmarks.detection.systems import SYSTEMS
@@ -27,7 +26,7 @@ from benchmarks.detection.views import with_history
 from benchmarks.page import with_tables
 from forgery.cores import available_cores
 from forgery.last_saves import LastSave
-from forgery.metrics import Estimate, Outcome, estimates
+from forgery.metrics import Estimate
 from forgery.picture import decode
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
@@ -88,26 +87,18 @@ def measure(protocol: Protocol, names: Sequence[str], fold: int) -> list[Resavin
     """Systems on a fold's test pictures after each of `LAST_SAVES`."""
     pictures, test = protocol.pictures, protocol.pictures.of_fold(fold)
     forged, copy_moves, groups = pictures.forged[test], pictures.copy_moves[test], pictures.groups[test]
-    everything = np.ones(len(test), bool)
+    kinds = {"all": np.ones(len(test), bool), "splice": ~copy_moves, "copy_move": ~forged | copy_moves}
     detectors = {name: protocol.detector(SYSTEMS[name], fold) for name in names}
     found = []
     for last_save, then in LAST_SAVES.items():
         recipes = {SYSTEMS[name].recipe: SYSTEMS[name].parsed for name in names}
         maps = {name: _maps(protocol, recipe, fold, then) for name, recipe in recipes.items()}
         for name, detector in detectors.items():
-            area = partial(_area, forged, detector.answers(maps[SYSTEMS[name].recipe])[0], groups)
-            figures = {"all": area(everything), "splice": area(~copy_moves), "copy_move": area(~forged | copy_moves)}
+            logits, _ = detector.answers(maps[SYSTEMS[name].recipe])
+            figures = {kind: area(forged[of], logits[of], groups[of]) for kind, of in kinds.items()}
             found.append(ResavingFigures(system=name, fold=fold, last_save=last_save, **figures))
             logger.info("%s, fold %d, %s: %s", name, fold, last_save, interval(found[-1].all))
     return found
-
-
-def _area(
-    forged: NDArray[np.bool_], logits: NDArray[np.float32], groups: NDArray[np.str_], chosen: NDArray[np.bool_]
-) -> Estimate:
-    probabilities = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50)))
-    outcome = Outcome.of(forged[chosen], probabilities[chosen], 0.5)
-    return estimates(outcome, groups[chosen], ("roc_auc",), 1000)["roc_auc"]
 
 
 def _maps(protocol: Protocol, recipe: Recipe, fold: int, then: LastSave) -> Evidence:
