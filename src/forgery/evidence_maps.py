@@ -124,22 +124,23 @@ def _maps(work: Work, recipe: Recipe) -> dict[str, bytes]:
     if not wanted:
         return {}
     try:
-        return {name: encode_map(_map(work, copy, recipe)) for name, copy in wanted.items()}
+        again = work.matched and any(not isinstance(copy, Varied) for copy in wanted.values())
+        encoded = resaved(work.encoded, work.first, UNLIMITED) if again else work.encoded
+        return {name: encode_map(_map(work, encoded, copy, recipe)) for name, copy in wanted.items()}
     except ForgeryError as error:
         # Ingest decoded it, so it was changed since; a plain error also travels between processes.
         raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error
 
 
-def _map(work: Work, copy: Copy | None, recipe: Recipe) -> Evidence:
-    """One map of a picture, with its mask where the recipe is dense."""
+def _map(work: Work, encoded: bytes, copy: Copy | None, recipe: Recipe) -> Evidence:
+    """One map of a picture, with its mask where the recipe is dense; all but varied copies are made of `encoded`."""
     cut_px = (0, 0)
     if isinstance(copy, Varied):
         picture = decode(work.encoded, UNLIMITED, recipe.upright)
         last = LastSave.drawn(work.picture.digest, picture.size)
         file, cut_px = last.file(work.first.apply(picture) if work.first else picture), last.cut_px
     else:
-        file = resaved(work.encoded, work.first, UNLIMITED) if work.matched else work.encoded
-        file = copy.copy(file, UNLIMITED, recipe.upright) if copy else file
+        file = copy.copy(encoded, UNLIMITED, recipe.upright) if copy else encoded
     found = evidence(file, recipe, UNLIMITED)
     if not recipe.dense:
         return found
