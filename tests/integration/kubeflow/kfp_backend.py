@@ -294,7 +294,8 @@ class _Exchange:
             return 401, {"error": "Unauthenticated", "code": 16, "message": "Failed to authorize with API"}
         try:
             if operation.name == "upload_pipeline_version":
-                return 200, write(self._backend.upload_pipeline_version(self._uploaded(), **self._query))
+                with self._backend.transaction:
+                    return 200, write(self._backend.upload_pipeline_version(self._uploaded(), **self._query))
             body = json.loads(self._raw) if self._raw else None
             return 200, self._backend.answer(operation, path, self._query, body)
         except (Malformed, TypeError, ValueError) as error:
