@@ -15,7 +15,7 @@ from forgery.picture import DEFAULT_LIMITS
 from forgery.promotion import PromotionRule
 from forgery.recipes import parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
-from forgery.variants import MATCHED
+from forgery.variants import MATCHED, VARIED
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -137,7 +137,7 @@ class RunConfig(Options):
     )
     recipe: str = Field(BlocksRecipe().name, description="Canonical name of the evidence recipe.")
     variants: list[str] = Field(
-        [MATCHED],
+        [MATCHED, VARIED],
         description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; varied: one "
         "cut, resized and saved at random; matched is no copy but gives both classes the same saves first, so that "
         "file history cannot be learnt.",

@@ -4,14 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Of a picture's sides: 96 x 160 of CASIA's 256 x 384.
-_FRACTION = 0.4
+# Of a picture's sides: 144 x 224 of CASIA's 256 x 384. Smaller crops hold too little for file history to show, and in
+# larger ones few forged pictures have room beside the edit.
+_FRACTION = 0.6
+# A crop on the grid of 16 x 16 blocks (those of 4:2:0) has the same last save as its picture, block for block.
+_GRID_PX = 16
 # Blurred edges of a paste reach beyond its mask.
 _MARGIN_PX = 4
 
 
 def control_crop(picture: Image.Image, mask: Image.Image | None, random: np.random.Generator) -> Image.Image | None:
-    """A crop at a random place.
+    """A crop at a random place on the grid of the picture's blocks.
 
     Args:
         picture: In any view.
@@ -19,17 +22,20 @@ def control_crop(picture: Image.Image, mask: Image.Image | None, random: np.rand
         random: Draws the place.
 
     Returns:
-        The crop; None where the mask leaves no room for one.
+        The crop; None where the mask leaves no room for one, and for pictures of less than two blocks a side.
     """
     import cv2
 
-    width, height = round(picture.width * _FRACTION), round(picture.height * _FRACTION)
+    width, height = (round(side * _FRACTION) // _GRID_PX * _GRID_PX for side in picture.size)
+    if not width or not height:
+        return None
     marked = np.zeros((picture.height, picture.width), np.uint8)
     if mask is not None:
         grey = mask.resize(picture.size, Image.Resampling.BILINEAR)
         side = 2 * _MARGIN_PX + 1
         marked = np.asarray(cv2.dilate((np.asarray(grey) > 0).astype(np.uint8), np.ones((side, side), np.uint8)))
-    corners = np.argwhere(_sums(np.asarray(cv2.integral(marked), np.int32), height, width) == 0)
+    sums = _sums(np.asarray(cv2.integral(marked), np.int32), height, width)[::_GRID_PX, ::_GRID_PX]
+    corners = np.argwhere(sums == 0) * _GRID_PX
     if not len(corners):
         return None
     top, left = (int(value) for value in corners[random.integers(len(corners))])
