@@ -62,8 +62,8 @@ SYSTEMS = {
         System("rgb-xception", RgbRecipe(size_px=128, upright=False).name, "xception", (RAW,), _XCEPTION),
         System("rgb-mobilenet", RgbRecipe(upright=False).name, "mobilenet_v2", (RAW,), _HEAD, pretrained=True),
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
-        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),  # what ships
         System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
+        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),  # what ships
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),
