@@ -6,27 +6,35 @@ from PIL import Image
 
 # Of a picture's sides: 144 x 224 of CASIA's 256 x 384. Smaller crops hold too little for file history to show, and in
 # larger ones few forged pictures have room beside the edit.
-_FRACTION = 0.6
+FRACTION = 0.6
 # A crop on the grid of 16 x 16 blocks (those of 4:2:0) has the same last save as its picture, block for block.
-_GRID_PX = 16
+GRID_PX = 16
 # Blurred edges of a paste reach beyond its mask.
 _MARGIN_PX = 4
 
 
-def control_crop(picture: Image.Image, mask: Image.Image | None, random: np.random.Generator) -> Image.Image | None:
+def control_crop(
+    picture: Image.Image,
+    mask: Image.Image | None,
+    random: np.random.Generator,
+    fraction: float = FRACTION,
+    grid_px: int = GRID_PX,
+) -> Image.Image | None:
     """A crop at a random place on the grid of the picture's blocks.
 
     Args:
         picture: In any view.
         mask: Grey, of any size, 255 where forged; None for authentic pictures.
         random: Draws the place.
+        fraction: Of the picture's sides, in (0, 1).
+        grid_px: Place and size are multiples of it.
 
     Returns:
-        The crop; None where the mask leaves no room for one, and for pictures of less than two blocks a side.
+        The crop; None where the mask leaves no room for one, and for pictures of hardly more than a block a side.
     """
     import cv2
 
-    width, height = (round(side * _FRACTION) // _GRID_PX * _GRID_PX for side in picture.size)
+    width, height = (round(side * fraction) // grid_px * grid_px for side in picture.size)
     if not width or not height:
         return None
     marked = np.zeros((picture.height, picture.width), np.uint8)
@@ -34,8 +42,8 @@ def control_crop(picture: Image.Image, mask: Image.Image | None, random: np.rand
         grey = mask.resize(picture.size, Image.Resampling.BILINEAR)
         side = 2 * _MARGIN_PX + 1
         marked = np.asarray(cv2.dilate((np.asarray(grey) > 0).astype(np.uint8), np.ones((side, side), np.uint8)))
-    sums = _sums(np.asarray(cv2.integral(marked), np.int32), height, width)[::_GRID_PX, ::_GRID_PX]
-    corners = np.argwhere(sums == 0) * _GRID_PX
+    sums = _sums(np.asarray(cv2.integral(marked), np.int32), height, width)[::grid_px, ::grid_px]
+    corners = np.argwhere(sums == 0) * grid_px
     if not len(corners):
         return None
     top, left = (int(value) for value in corners[random.integers(len(corners))])

