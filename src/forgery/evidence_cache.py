@@ -15,14 +15,14 @@ import importlib.metadata
 import io
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Final, NamedTuple, TypeVar
 
 from forgery.errors import SourceError, StorageError
 from forgery.evidence_set import StoredMap, checksum
-from forgery.places import Place, open_place
+from forgery.places import Place, is_absent, open_place
 from forgery.recipes import Recipe
 
 logger = logging.getLogger(__name__)
@@ -97,55 +97,81 @@ class EvidenceCache:
     def find(self, first: str, last: str) -> dict[Key, list[StoredMap]]:
         """Where the maps of pictures with digests from `first` to `last` lie; some lie in several packs."""
         self._open.clear()
-        found: dict[Key, list[StoredMap]] = {}
-        for index, rows in self.indexes(first, last).items():
-            pack = pack_of(index)
-            for row in rows:
-                if first <= row.digest <= last:
+        return self._tried(lambda: self._found(first, last), {})
+
+    def _found(self, first: str, last: str) -> dict[Key, list[StoredMap]]:
+        """One index in memory at a time, and of its rows those alone that are asked for."""
+        for _ in range(_LISTINGS):
+            found: dict[Key, list[StoredMap]] = {}
+            gone = False
+            for index in self._listed():
+                if not _overlaps(index, first, last):
+                    continue
+                content = self._read(index)
+                gone = gone or content is None
+                pack = pack_of(index)
+                for row in self._rows(index, content or b"", first, last):
                     found.setdefault((row.digest, row.key), []).append(StoredMap(pack, *row[2:]))
+            if not gone:
+                break
         return found
 
-    def indexes(self, first: str, last: str) -> dict[str, list[PackedMap]]:
-        """What each pack that overlaps the range holds, by the name of its index."""
+    def begun(self, first: str, last: str) -> list[str]:
+        """Names of the indexes of packs that begin with a digest from `first` to `last`; none of them is read."""
         low, high = first[:KEY_DIGITS], last[:KEY_DIGITS]
+        listed: list[str] = self._tried(self._listed, [])
+        return [index for index in listed if low <= index.partition("-")[0] <= high]
 
-        def overlapping() -> dict[str, list[PackedMap]]:
-            for _ in range(_LISTINGS):
-                contents = {name: self._read(name) for name in self._listed(low, high)}
-                if None not in contents.values():
-                    break
-            return {name: self._rows(name, content) for name, content in contents.items() if content}
+    def end(self, index: str) -> int | None:
+        """The size of a pack, about, by the last row of its index; None where that is gone."""
 
-        return self._tried(overlapping, {})
+        def last_end() -> int | None:
+            last = (self._read(index) or b"").rstrip().rpartition(b"\n")[2]
+            return next((row.offset + row.size for row in self._rows(index, last)), None)
+
+        return self._tried(last_end, None)
+
+    def rows(self, index: str) -> list[PackedMap]:
+        """All that a pack holds; nothing where its index is gone. StorageError where it cannot be told."""
+        return list(self._rows(index, self._read(index) or b""))
 
     def read(self, stored: StoredMap) -> bytes | None:
         """A map's PNG; None, with a warning, where it is damaged or lost. Best asked for in order of digest."""
 
         def png() -> bytes:
-            pack = self._open.get(stored.pack) or self._open.setdefault(stored.pack, self._stream(stored.pack))
-            pack.seek(stored.offset)
-            found = pack.read(stored.size)
-            if checksum(found) != stored.checksum:
-                raise StorageError(f"pack {stored.pack} in {self.where} is damaged")
+            if (found := self.intact(stored)) is None:
+                raise StorageError(f"pack {stored.pack} in {self.where} is damaged or lost")
             return found
 
         return self._tried(png, None)
 
-    def read_pack(self, name: str) -> bytes:
-        """A whole pack; empty, with a warning, where it is lost."""
-        return self._tried(lambda: self._read(name) or b"", b"")
+    def intact(self, stored: StoredMap) -> bytes | None:
+        """A map's PNG; None where it is damaged or lost for good. StorageError where it cannot be told, for now."""
+        try:
+            pack = self._open.get(stored.pack) or self._open.setdefault(stored.pack, self._stream(stored.pack))
+            pack.seek(stored.offset)
+            found = pack.read(stored.size)
+        except SourceError:  # an object that is not in its bucket
+            return None
+        except StorageError as error:
+            if is_absent(error):
+                return None
+            raise
+        return found if checksum(found) == stored.checksum else None
 
-    def keep(self, name: str, pack: Path, rows: Sequence[PackedMap]) -> None:
-        """Send a pack and then its index."""
+    def keep(self, name: str, pack: Path, rows: Sequence[PackedMap]) -> bool:
+        """Send a pack and then its index; whether both are there now."""
         digests = [row.digest[:KEY_DIGITS] for row in rows]
         index = f"{min(digests)}-{max(digests)}-{name.removesuffix('.tar')}.jsonl"
 
-        def send() -> None:
-            if self._place is not None:
-                self._place.put(name, pack)
-                self._place.write(index, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+        def send() -> bool:
+            if self._place is None:
+                return False
+            self._place.put(name, pack)
+            self._place.write(index, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+            return True
 
-        self._tried(send, None)
+        return self._tried(send, False)
 
     def forget(self, index: str) -> None:
         """Remove the index of a pack that was merged; evidence sets may still refer to the pack."""
@@ -157,19 +183,21 @@ class EvidenceCache:
     def _read(self, name: str) -> bytes | None:
         return self._place.read(name) if self._place else None
 
-    def _rows(self, name: str, content: bytes) -> list[PackedMap]:
+    def _rows(self, index: str, content: bytes, first: str = "", last: str = "~") -> Iterator[PackedMap]:
+        """Rows with digests from `first` to `last`; others are not even parsed."""
         try:
-            return [PackedMap(*json.loads(line)) for line in content.splitlines()]
-        except (ValueError, TypeError) as error:
+            for line in io.BytesIO(content):
+                if first <= line.split(b'"', 2)[1].decode() <= last:
+                    yield PackedMap(*json.loads(line))
+        except (ValueError, TypeError, IndexError) as error:
             raise StorageError(
-                f"{name} in {self.where} is damaged: remove it, what it tells of is computed anew"
+                f"{index} in {self.where} is damaged: remove it, what it tells of is computed anew"
             ) from error
 
-    def _listed(self, low: str, high: str) -> list[str]:
-        """Names of indexes that overlap and whose pack is there."""
+    def _listed(self) -> list[str]:
+        """Names of indexes whose pack is there."""
         names = set(self._place.names("")) if self._place else set[str]()
-        indexes = (name for name in names if name.endswith(".jsonl") and pack_of(name) in names)
-        return sorted(name for name in indexes if _overlaps(name, low, high))
+        return sorted(name for name in names if name.endswith(".jsonl") and pack_of(name) in names)
 
     def _tried(self, attempt: Callable[[], Result], failed: Result) -> Result:
         try:
@@ -188,6 +216,6 @@ def pack_of(index: str) -> str:
     return f"{index.rpartition('-')[2].removesuffix('.jsonl')}.tar"
 
 
-def _overlaps(index: str, low: str, high: str) -> bool:
-    first, last, _ = index.split("-")
-    return first <= high and last >= low
+def _overlaps(index: str, first: str, last: str) -> bool:
+    begin, end, _ = index.split("-")
+    return begin <= last[:KEY_DIGITS] and end >= first[:KEY_DIGITS]
