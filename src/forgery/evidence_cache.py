@@ -11,10 +11,12 @@ libraries it stands on, so that no change of either needs a version to be rememb
 """
 
 import hashlib
+import heapq
 import importlib.metadata
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -44,6 +46,10 @@ _LISTINGS: Final = 3
 
 Result = TypeVar("Result")
 Key = tuple[str, str]  # the picture's digest, and what else the map depends on
+
+# As rows are written: in order of digest, a line each.
+_ROW: Final = re.compile(rb'\["[0-9a-f]{64}", "[0-9a-f]+", \d+, \d+, "[0-9a-f]+"\]\n')
+_DIGEST: Final = slice(2, 66)
 
 
 class PackedMap(NamedTuple):
@@ -94,27 +100,27 @@ class EvidenceCache:
         """Whether there is a place to keep anything in."""
         return self._place is not None
 
-    def find(self, first: str, last: str) -> dict[Key, list[StoredMap]]:
-        """Where the maps of pictures with digests from `first` to `last` lie; some lie in several packs."""
+    def find(self, first: str, last: str) -> "FoundMaps":
+        """Where the maps of pictures with digests from `first` to `last` lie."""
         self._open.clear()
-        return self._tried(lambda: self._found(first, last), {})
+        packs: dict[str, bytes] = self._tried(lambda: self._found(first, last), {})
+        return FoundMaps(heapq.merge(*(_lines(pack, content) for pack, content in packs.items())))
 
-    def _found(self, first: str, last: str) -> dict[Key, list[StoredMap]]:
-        """One index in memory at a time, and of its rows those alone that are asked for."""
+    def _found(self, first: str, last: str) -> dict[str, bytes]:
+        """Of each pack's index what is asked for; no more than one is in memory whole."""
         for _ in range(_LISTINGS):
-            found: dict[Key, list[StoredMap]] = {}
-            gone = False
-            for index in self._listed():
-                if not _overlaps(index, first, last):
-                    continue
-                content = self._read(index)
-                gone = gone or content is None
-                pack = pack_of(index)
-                for row in self._rows(index, content or b"", first, last):
-                    found.setdefault((row.digest, row.key), []).append(StoredMap(pack, *row[2:]))
-            if not gone:
+            found = {}
+            indexes = [index for index in self._listed() if _overlaps(index, first, last)]
+            for index in indexes:
+                if (content := self._read(index)) is not None:
+                    found[pack_of(index)] = self._between(index, content, first.encode(), last.encode())
+            if len(found) == len(indexes):
                 break
         return found
+
+    def _between(self, index: str, content: bytes, first: bytes, last: bytes) -> bytes:
+        self._require_rows(index, content)
+        return b"".join(line for line in io.BytesIO(content) if first <= line[_DIGEST] <= last)
 
     def begun(self, first: str, last: str) -> list[str]:
         """Names of the indexes of packs that begin with a digest from `first` to `last`; none of them is read."""
@@ -126,14 +132,18 @@ class EvidenceCache:
         """The size of a pack, about, by the last row of its index; None where that is gone."""
 
         def last_end() -> int | None:
-            last = (self._read(index) or b"").rstrip().rpartition(b"\n")[2]
-            return next((row.offset + row.size for row in self._rows(index, last)), None)
+            content = self._read(index) or b""
+            self._require_rows(index, content)
+            last = content.rstrip().rpartition(b"\n")[2]
+            return _parsed(last).offset + _parsed(last).size if last else None
 
         return self._tried(last_end, None)
 
     def rows(self, index: str) -> list[PackedMap]:
         """All that a pack holds; nothing where its index is gone. StorageError where it cannot be told."""
-        return list(self._rows(index, self._read(index) or b""))
+        content = self._read(index) or b""
+        self._require_rows(index, content)
+        return list(map(_parsed, io.BytesIO(content)))
 
     def read(self, stored: StoredMap) -> bytes | None:
         """A map's PNG; None, with a warning, where it is damaged or lost. Best asked for in order of digest."""
@@ -183,16 +193,9 @@ class EvidenceCache:
     def _read(self, name: str) -> bytes | None:
         return self._place.read(name) if self._place else None
 
-    def _rows(self, index: str, content: bytes, first: str = "", last: str = "~") -> Iterator[PackedMap]:
-        """Rows with digests from `first` to `last`; others are not even parsed."""
-        try:
-            for line in io.BytesIO(content):
-                if first <= line.split(b'"', 2)[1].decode() <= last:
-                    yield PackedMap(*json.loads(line))
-        except (ValueError, TypeError, IndexError) as error:
-            raise StorageError(
-                f"{index} in {self.where} is damaged: remove it, what it tells of is computed anew"
-            ) from error
+    def _require_rows(self, index: str, content: bytes) -> None:
+        if not all(_ROW.fullmatch(line) for line in io.BytesIO(content)):
+            raise StorageError(f"{index} in {self.where} is damaged: remove it, what it tells of is computed anew")
 
     def _listed(self) -> list[str]:
         """Names of indexes whose pack is there."""
@@ -211,9 +214,38 @@ class EvidenceCache:
             return failed
 
 
+class FoundMaps:
+    """Where maps lie, for pictures that are asked for in order of digest: rows of all others are not even parsed."""
+
+    def __init__(self, lines: Iterator[tuple[bytes, str]]) -> None:
+        """Take rows of indexes in order of digest, each with the name of its pack."""
+        self._lines = lines
+        self._next = next(lines, None)
+
+    def of(self, digest: str) -> dict[str, list[StoredMap]]:
+        """The maps of one picture by the rest of their keys; some lie in several packs."""
+        found: dict[str, list[StoredMap]] = {}
+        wanted = digest.encode()
+        while self._next is not None and self._next[0][_DIGEST] <= wanted:
+            line, pack = self._next
+            if line[_DIGEST] == wanted:
+                row = _parsed(line)
+                found.setdefault(row.key, []).append(StoredMap(pack, *row[2:]))
+            self._next = next(self._lines, None)
+        return found
+
+
 def pack_of(index: str) -> str:
     """The name of the pack that an index is of."""
     return f"{index.rpartition('-')[2].removesuffix('.jsonl')}.tar"
+
+
+def _lines(pack: str, content: bytes) -> Iterator[tuple[bytes, str]]:
+    return ((line, pack) for line in io.BytesIO(content))
+
+
+def _parsed(line: bytes) -> PackedMap:
+    return PackedMap(*json.loads(line))
 
 
 def _overlaps(index: str, first: str, last: str) -> bool:

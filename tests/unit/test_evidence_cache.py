@@ -46,7 +46,8 @@ def small_packs(cache: EvidenceCache, packs: int = 8) -> None:
 
 
 def found(cache: EvidenceCache) -> dict[str, list[StoredMap]]:
-    return {each: places for (each, _), places in cache.find(FIRST, LAST).items()}
+    maps = cache.find(FIRST, LAST)
+    return {each: places for each in sorted(map(digest, range(100))) for places in maps.of(each).values()}
 
 
 def indexes(cache: EvidenceCache) -> set[str]:
@@ -73,10 +74,25 @@ def test_finding_takes_the_memory_of_one_index_whatever_overlaps(cache: Evidence
         cache.keep(f"{number}.tar", tmp_path / "pack", rows)
     index_bytes = sum(len(json.dumps(row)) + 1 for row in rows)
     narrow = digest(5), digest(5)
-    assert [len(places) for places in cache.find(*narrow).values()] == [4]
+    assert [len(places) for places in cache.find(*narrow).of(digest(5)).values()] == [4]
     # What was read, and the like on the way from the disk.
     assert peak_bytes(lambda: cache.find(*narrow)) < 2.5 * index_bytes
     assert peak_bytes(lambda: merge_small(cache, *narrow, PACK_BYTES)) < index_bytes
+
+
+def test_rows_of_other_pictures_in_the_range_stay_as_short_as_they_lie(cache: EvidenceCache, tmp_path: Path) -> None:
+    """Pictures of validation lie among those of training."""
+    (tmp_path / "pack").touch()
+    rows = [PackedMap(each, KEY, 1, 1, KEY) for each in sorted(map(digest, range(8000)))]
+    cache.keep("1.tar", tmp_path / "pack", rows)
+    index_bytes = sum(len(json.dumps(row)) + 1 for row in rows)
+
+    def ask() -> None:
+        maps = cache.find(FIRST, LAST)
+        assert all(KEY in maps.of(each) for each in sorted(map(digest, range(0, 8000, 5))))
+
+    # As Python's objects they would take ten times as much.
+    assert peak_bytes(ask) < 5 * index_bytes
 
 
 def test_an_index_that_was_merged_while_it_was_asked_for_is_looked_for_again(
