@@ -41,6 +41,11 @@ class Peak:
         return self._most / 1e6
 
 
+def own_peak_bytes() -> int:
+    """Most memory of this process alone until now, files as above: for ends that fall between two samples."""
+    return _fields(Path("/proc/self/status"))["VmHWM"]
+
+
 def _held(tree: list[int]) -> int:
     """Memory that is of no file by each one's share of it, and the files of the one that maps most."""
     own, files = [], []

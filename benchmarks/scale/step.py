@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.scale.memory import own_peak_bytes
 from forgery.config import RunConfig
 from forgery.dataset.manifest import read_info
 
@@ -109,7 +110,7 @@ def main() -> None:
     before = _moved()
     told = STEPS[name](Path(place), *more)
     moved = {key: value - before[key] for key, value in _moved().items()}
-    print(json.dumps(told | moved))
+    print(json.dumps(told | moved | {"own_peak_bytes": own_peak_bytes()}))
 
 
 if __name__ == "__main__":

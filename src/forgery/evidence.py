@@ -16,7 +16,7 @@ from forgery.cores import available_cores
 from forgery.dataset.manifest import Picture, ShardInfo, Split, read_info, read_pictures
 from forgery.dataset.shards import MEGABYTE, read_some, require_intact
 from forgery.errors import InvalidConfig
-from forgery.evidence_cache import EvidenceCache, Key
+from forgery.evidence_cache import EvidenceCache, FoundMaps
 from forgery.evidence_maps import KnownMap, Work, missing_maps
 from forgery.evidence_packs import PackWriter, merge_small
 from forgery.evidence_parts import shards_of_part
@@ -181,7 +181,7 @@ def _planned(job: _Job) -> Iterator[Work]:
             merge_small(job.cache, min(ends), max(ends), job.pack_bytes)
         pictures = read_pictures(job.image_set, (split,), shards)
         for name, rows in itertools.groupby(pictures, key=lambda picture: picture.shard):
-            kept = job.cache.find(shards[name].first, shards[name].last) if job.cache.used else {}
+            kept = job.cache.find(shards[name].first, shards[name].last) if job.cache.used else None
             for picture in rows:
                 yield _with_known(_new_work(picture, job), kept, job)
 
@@ -191,10 +191,11 @@ def _new_work(picture: Picture, job: _Job) -> Work:
     return Work(picture, job.variants(picture.split), job.saves is not None, first_save)
 
 
-def _with_known(work: Work, kept: dict[Key, list[StoredMap]], job: _Job) -> Work:
+def _with_known(work: Work, kept: FoundMaps | None, job: _Job) -> Work:
     known = {}
-    for name in work.names if kept else ():
-        for stored in kept.get((work.picture.digest, work.key(name, job.recipe.dense)), ()):
+    found = kept.of(work.picture.digest) if kept else {}
+    for name in work.names if found else ():
+        for stored in found.get(work.key(name, job.recipe.dense), ()):
             if job.in_packs:
                 known[name] = KnownMap(stored)
             elif png := job.cache.read(stored):

@@ -11,18 +11,20 @@ libraries it stands on, so that no change of either needs a version to be rememb
 """
 
 import hashlib
+import heapq
 import importlib.metadata
 import io
 import json
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Final, NamedTuple, TypeVar
 
 from forgery.errors import SourceError, StorageError
 from forgery.evidence_set import StoredMap, checksum
-from forgery.places import Place, open_place
+from forgery.places import Place, is_absent, open_place
 from forgery.recipes import Recipe
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,10 @@ _LISTINGS: Final = 3
 
 Result = TypeVar("Result")
 Key = tuple[str, str]  # the picture's digest, and what else the map depends on
+
+# As rows are written: in order of digest, a line each.
+_ROW: Final = re.compile(rb'\["[0-9a-f]{64}", "[0-9a-f]+", \d+, \d+, "[0-9a-f]+"\]\n')
+_DIGEST: Final = slice(2, 66)
 
 
 class PackedMap(NamedTuple):
@@ -94,58 +100,88 @@ class EvidenceCache:
         """Whether there is a place to keep anything in."""
         return self._place is not None
 
-    def find(self, first: str, last: str) -> dict[Key, list[StoredMap]]:
-        """Where the maps of pictures with digests from `first` to `last` lie; some lie in several packs."""
+    def find(self, first: str, last: str) -> "FoundMaps":
+        """Where the maps of pictures with digests from `first` to `last` lie."""
         self._open.clear()
-        found: dict[Key, list[StoredMap]] = {}
-        for index, rows in self.indexes(first, last).items():
-            pack = pack_of(index)
-            for row in rows:
-                if first <= row.digest <= last:
-                    found.setdefault((row.digest, row.key), []).append(StoredMap(pack, *row[2:]))
+        packs: dict[str, bytes] = self._tried(lambda: self._found(first, last), {})
+        return FoundMaps(heapq.merge(*(_lines(pack, content) for pack, content in packs.items())))
+
+    def _found(self, first: str, last: str) -> dict[str, bytes]:
+        """Of each pack's index what is asked for; no more than one is in memory whole."""
+        for _ in range(_LISTINGS):
+            found = {}
+            indexes = [index for index in self._listed() if _overlaps(index, first, last)]
+            for index in indexes:
+                if (content := self._read(index)) is not None:
+                    found[pack_of(index)] = self._between(index, content, first.encode(), last.encode())
+            if len(found) == len(indexes):
+                break
         return found
 
-    def indexes(self, first: str, last: str) -> dict[str, list[PackedMap]]:
-        """What each pack that overlaps the range holds, by the name of its index."""
+    def _between(self, index: str, content: bytes, first: bytes, last: bytes) -> bytes:
+        self._require_rows(index, content)
+        return b"".join(line for line in io.BytesIO(content) if first <= line[_DIGEST] <= last)
+
+    def begun(self, first: str, last: str) -> list[str]:
+        """Names of the indexes of packs that begin with a digest from `first` to `last`; none of them is read."""
         low, high = first[:KEY_DIGITS], last[:KEY_DIGITS]
+        listed: list[str] = self._tried(self._listed, [])
+        return [index for index in listed if low <= index.partition("-")[0] <= high]
 
-        def overlapping() -> dict[str, list[PackedMap]]:
-            for _ in range(_LISTINGS):
-                contents = {name: self._read(name) for name in self._listed(low, high)}
-                if None not in contents.values():
-                    break
-            return {name: self._rows(name, content) for name, content in contents.items() if content}
+    def end(self, index: str) -> int | None:
+        """The size of a pack, about, by the last row of its index; None where that is gone."""
 
-        return self._tried(overlapping, {})
+        def last_end() -> int | None:
+            content = self._read(index) or b""
+            self._require_rows(index, content)
+            last = content.rstrip().rpartition(b"\n")[2]
+            return _parsed(last).offset + _parsed(last).size if last else None
+
+        return self._tried(last_end, None)
+
+    def rows(self, index: str) -> list[PackedMap]:
+        """All that a pack holds; nothing where its index is gone. StorageError where it cannot be told."""
+        content = self._read(index) or b""
+        self._require_rows(index, content)
+        return list(map(_parsed, io.BytesIO(content)))
 
     def read(self, stored: StoredMap) -> bytes | None:
         """A map's PNG; None, with a warning, where it is damaged or lost. Best asked for in order of digest."""
 
         def png() -> bytes:
-            pack = self._open.get(stored.pack) or self._open.setdefault(stored.pack, self._stream(stored.pack))
-            pack.seek(stored.offset)
-            found = pack.read(stored.size)
-            if checksum(found) != stored.checksum:
-                raise StorageError(f"pack {stored.pack} in {self.where} is damaged")
+            if (found := self.intact(stored)) is None:
+                raise StorageError(f"pack {stored.pack} in {self.where} is damaged or lost")
             return found
 
         return self._tried(png, None)
 
-    def read_pack(self, name: str) -> bytes:
-        """A whole pack; empty, with a warning, where it is lost."""
-        return self._tried(lambda: self._read(name) or b"", b"")
+    def intact(self, stored: StoredMap) -> bytes | None:
+        """A map's PNG; None where it is damaged or lost for good. StorageError where it cannot be told, for now."""
+        try:
+            pack = self._open.get(stored.pack) or self._open.setdefault(stored.pack, self._stream(stored.pack))
+            pack.seek(stored.offset)
+            found = pack.read(stored.size)
+        except SourceError:  # an object that is not in its bucket
+            return None
+        except StorageError as error:
+            if is_absent(error):
+                return None
+            raise
+        return found if checksum(found) == stored.checksum else None
 
-    def keep(self, name: str, pack: Path, rows: Sequence[PackedMap]) -> None:
-        """Send a pack and then its index."""
+    def keep(self, name: str, pack: Path, rows: Sequence[PackedMap]) -> bool:
+        """Send a pack and then its index; whether both are there now."""
         digests = [row.digest[:KEY_DIGITS] for row in rows]
         index = f"{min(digests)}-{max(digests)}-{name.removesuffix('.tar')}.jsonl"
 
-        def send() -> None:
-            if self._place is not None:
-                self._place.put(name, pack)
-                self._place.write(index, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+        def send() -> bool:
+            if self._place is None:
+                return False
+            self._place.put(name, pack)
+            self._place.write(index, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+            return True
 
-        self._tried(send, None)
+        return self._tried(send, False)
 
     def forget(self, index: str) -> None:
         """Remove the index of a pack that was merged; evidence sets may still refer to the pack."""
@@ -157,19 +193,14 @@ class EvidenceCache:
     def _read(self, name: str) -> bytes | None:
         return self._place.read(name) if self._place else None
 
-    def _rows(self, name: str, content: bytes) -> list[PackedMap]:
-        try:
-            return [PackedMap(*json.loads(line)) for line in content.splitlines()]
-        except (ValueError, TypeError) as error:
-            raise StorageError(
-                f"{name} in {self.where} is damaged: remove it, what it tells of is computed anew"
-            ) from error
+    def _require_rows(self, index: str, content: bytes) -> None:
+        if not all(_ROW.fullmatch(line) for line in io.BytesIO(content)):
+            raise StorageError(f"{index} in {self.where} is damaged: remove it, what it tells of is computed anew")
 
-    def _listed(self, low: str, high: str) -> list[str]:
-        """Names of indexes that overlap and whose pack is there."""
+    def _listed(self) -> list[str]:
+        """Names of indexes whose pack is there."""
         names = set(self._place.names("")) if self._place else set[str]()
-        indexes = (name for name in names if name.endswith(".jsonl") and pack_of(name) in names)
-        return sorted(name for name in indexes if _overlaps(name, low, high))
+        return sorted(name for name in names if name.endswith(".jsonl") and pack_of(name) in names)
 
     def _tried(self, attempt: Callable[[], Result], failed: Result) -> Result:
         try:
@@ -183,11 +214,40 @@ class EvidenceCache:
             return failed
 
 
+class FoundMaps:
+    """Where maps lie, for pictures that are asked for in order of digest: rows of all others are not even parsed."""
+
+    def __init__(self, lines: Iterator[tuple[bytes, str]]) -> None:
+        """Take rows of indexes in order of digest, each with the name of its pack."""
+        self._lines = lines
+        self._next = next(lines, None)
+
+    def of(self, digest: str) -> dict[str, list[StoredMap]]:
+        """The maps of one picture by the rest of their keys; some lie in several packs."""
+        found: dict[str, list[StoredMap]] = {}
+        wanted = digest.encode()
+        while self._next is not None and self._next[0][_DIGEST] <= wanted:
+            line, pack = self._next
+            if line[_DIGEST] == wanted:
+                row = _parsed(line)
+                found.setdefault(row.key, []).append(StoredMap(pack, *row[2:]))
+            self._next = next(self._lines, None)
+        return found
+
+
 def pack_of(index: str) -> str:
     """The name of the pack that an index is of."""
     return f"{index.rpartition('-')[2].removesuffix('.jsonl')}.tar"
 
 
-def _overlaps(index: str, low: str, high: str) -> bool:
-    first, last, _ = index.split("-")
-    return first <= high and last >= low
+def _lines(pack: str, content: bytes) -> Iterator[tuple[bytes, str]]:
+    return ((line, pack) for line in io.BytesIO(content))
+
+
+def _parsed(line: bytes) -> PackedMap:
+    return PackedMap(*json.loads(line))
+
+
+def _overlaps(index: str, first: str, last: str) -> bool:
+    begin, end, _ = index.split("-")
+    return begin <= last[:KEY_DIGITS] and end >= first[:KEY_DIGITS]

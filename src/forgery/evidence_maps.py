@@ -4,10 +4,10 @@ import hashlib
 import itertools
 import multiprocessing
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -126,13 +126,17 @@ def _maps(work: Work, recipe: Recipe) -> dict[str, bytes]:
     try:
         again = work.matched and any(not isinstance(copy, Varied) for copy in wanted.values())
         encoded = resaved(work.encoded, work.first, UNLIMITED) if again else work.encoded
-        return {name: encode_map(_map(work, encoded, copy, recipe)) for name, copy in wanted.items()}
+        # All copies that nothing was cut off have the same mask.
+        mask = cache(partial(mask_channel, work.picture.label, work.encoded, work.mask, recipe))
+        return {name: encode_map(_map(work, encoded, copy, recipe, mask)) for name, copy in wanted.items()}
     except ForgeryError as error:
         # Ingest decoded it, so it was changed since; a plain error also travels between processes.
         raise StorageError(f"picture {work.picture.digest} of the image set is damaged: {error}") from error
 
 
-def _map(work: Work, encoded: bytes, copy: Copy | None, recipe: Recipe) -> Evidence:
+def _map(
+    work: Work, encoded: bytes, copy: Copy | None, recipe: Recipe, mask: Callable[[tuple[int, int]], Evidence]
+) -> Evidence:
     """One map of a picture, with its mask where the recipe is dense; all but varied copies are made of `encoded`."""
     cut_px = (0, 0)
     if isinstance(copy, Varied):
@@ -142,7 +146,4 @@ def _map(work: Work, encoded: bytes, copy: Copy | None, recipe: Recipe) -> Evide
     else:
         file = copy.copy(encoded, UNLIMITED, recipe.upright) if copy else encoded
     found = evidence(file, recipe, UNLIMITED)
-    if not recipe.dense:
-        return found
-    mask = mask_channel(work.picture.label, work.encoded, work.mask, recipe, cut_px)
-    return np.concatenate([found, mask], axis=2)
+    return np.concatenate([found, mask(cut_px)], axis=2) if recipe.dense else found

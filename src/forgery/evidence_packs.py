@@ -6,11 +6,12 @@ import sys
 import tarfile
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
-from forgery.evidence_cache import EvidenceCache, PackedMap, pack_of
+from forgery.errors import StorageError
+from forgery.evidence_cache import EvidenceCache, Key, PackedMap, pack_of
 from forgery.evidence_set import StoredMap, checksum
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 # So many small packs in the range of a task, and it makes one of them; small is below this part of a pack.
 _MOST_SMALL: Final = 8
 _SMALL: Final = 1 / 4
+# So many are read side by side when they are merged.
+_MOST_OPEN: Final = 64
 
 
 class PackWriter:
@@ -53,15 +56,16 @@ class PackWriter:
         self._rows.append(row)
         return StoredMap(self._name, *row[2:])
 
-    def flush(self) -> None:
-        """Send what was taken since the last time."""
+    def flush(self) -> bool:
+        """Send what was taken since the last time; whether all of that is in the cache now."""
         if self._tar is None or self._file is None:
-            return
+            return True
         self._tar.close()
         self._file.flush()
-        self._cache.keep(self._name, Path(self._file.name), self._rows)
+        kept = self._cache.keep(self._name, Path(self._file.name), self._rows)
         self._file.close()
         self._file, self._tar, self._rows = None, None, []
+        return kept
 
 
 def merge_small(cache: EvidenceCache, first: str, last: str, pack_bytes: int) -> None:
@@ -69,42 +73,56 @@ def merge_small(cache: EvidenceCache, first: str, last: str, pack_bytes: int) ->
 
     A task does so for its own range; a pack that two tasks merge at once costs space alone.
     """
-    overlapping = cache.indexes(first, last)
-    small = {
-        index: rows
-        for index, rows in overlapping.items()
-        if first <= min(row.digest for row in rows) and _end(rows) < _SMALL * pack_bytes
-    }
-    if len(small) < _MOST_SMALL:
+    indexes = cache.begun(first, last)
+    if len(indexes) < _MOST_SMALL:
         return
-    batch: dict[str, list[PackedMap]] = {}
-    for index, rows in small.items():
-        batch[index] = rows
-        if sum(map(_end, batch.values())) >= pack_bytes:
+    ends = {index: end for index in indexes if (end := cache.end(index)) and end < _SMALL * pack_bytes}
+    if len(ends) < _MOST_SMALL:
+        return
+    batch: list[str] = []
+    for index in ends:
+        batch.append(index)
+        if len(batch) == _MOST_OPEN or sum(ends[each] for each in batch) >= pack_bytes:
             _merge(cache, batch)
-            batch = {}
+            batch = []
     _merge(cache, batch)
-    logger.info("%d small packs of maps were merged", len(small))
+    logger.info("%d small packs of maps were merged", len(ends))
 
 
-def _merge(cache: EvidenceCache, batch: Mapping[str, list[PackedMap]]) -> None:
-    """In order of digest, as every pack, so that a task reads it from begin to end; the old indexes go last."""
+def _merge(cache: EvidenceCache, batch: Sequence[str]) -> None:
+    """Make one pack in order of digest, as every pack is, so that a task reads it from begin to end.
+
+    The old indexes go last, and only if the new pack was kept. Maps that are damaged or lost go with them, and are
+    computed anew; what could not be read this time keeps its index.
+    """
     if len(batch) < 2:
         return
-    maps = {}
-    for index, rows in batch.items():
-        content = cache.read_pack(pack_of(index))
-        for row in rows:
-            png = content[row.offset : row.offset + row.size]
-            if checksum(png) == row.checksum:
-                maps[row.digest, row.key] = png
-    writer = PackWriter(cache, sys.maxsize)
-    for (digest, key), png in sorted(maps.items()):
-        writer.add(digest, {key: png})
-    writer.flush()
-    for index in batch:
-        cache.forget(index)
+    writer, unread = PackWriter(cache, sys.maxsize), set[str]()
+    written: Key | None = None
+    for row, index in sorted((row, each) for each in batch for row in _rows(cache, each, unread)):
+        if index in unread or written == (row.digest, row.key):
+            continue
+        try:
+            png = cache.intact(StoredMap(pack_of(index), *row[2:]))
+        except StorageError as error:
+            _leave(index, error, unread)
+            continue
+        if png is not None:
+            writer.add(row.digest, {row.key: png})
+            written = row.digest, row.key
+    if writer.flush():
+        for index in set(batch) - unread:
+            cache.forget(index)
 
 
-def _end(rows: Iterable[PackedMap]) -> int:
-    return max(row.offset + row.size for row in rows)
+def _rows(cache: EvidenceCache, index: str, unread: set[str]) -> list[PackedMap]:
+    try:
+        return cache.rows(index)
+    except StorageError as error:
+        _leave(index, error, unread)
+        return []
+
+
+def _leave(index: str, error: StorageError, unread: set[str]) -> None:
+    logger.warning("pack %s is not merged: %s", pack_of(index), error)
+    unread.add(index)

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -76,17 +77,23 @@ def join_parts(parts: Sequence[Path], out: Path) -> EvidenceInfo:
     infos = {info.part: (info, folder) for folder in parts for info in (_read(folder),)}
     _require_all([info for info, _ in infos.values()])
     (out / SHARD_FOLDER).mkdir()
-    with (out / INDEX_FILE).open("wb") as index:
-        for _, folder in (infos[part] for part in sorted(infos)):
-            index.write((folder / INDEX_FILE).read_bytes())
-            for shard in (folder / SHARD_FOLDER).glob("*"):
-                (out / SHARD_FOLDER / shard.name).symlink_to(shard.resolve())
+    folders = [infos[part][1] for part in sorted(infos)]
+    _append([folder / INDEX_FILE for folder in folders], out / INDEX_FILE)
     if any(info.place for info, _ in infos.values()):
-        with (out / PLACES_FILE).open("wb") as places:
-            places.writelines((infos[part][1] / PLACES_FILE).read_bytes() for part in sorted(infos))
+        _append([folder / PLACES_FILE for folder in folders], out / PLACES_FILE)
+    for folder in folders:
+        for shard in (folder / SHARD_FOLDER).glob("*"):
+            (out / SHARD_FOLDER / shard.name).symlink_to(shard.resolve())
     joined = _sum([info for info, _ in infos.values()])
     (out / INFO_FILE).write_text(joined.model_dump_json(indent=2) + "\n")
     return joined
+
+
+def _append(files: Sequence[Path], out: Path) -> None:
+    with out.open("wb") as together:
+        for file in files:
+            with file.open("rb") as part:
+                shutil.copyfileobj(part, together)
 
 
 def _read(folder: Path) -> EvidenceInfo:

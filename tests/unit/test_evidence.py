@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import io
 import shutil
 import tarfile
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forgery import evidence_maps
 from forgery.config import DataOptions
 from forgery.dataset.ingest import ingest
-from forgery.dataset.manifest import read_info, read_pictures
+from forgery.dataset.manifest import ClassLabel, Picture, read_info, read_pictures
 from forgery.dataset.shards import read_encoded, read_members
 from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import (
@@ -24,13 +26,14 @@ from forgery.evidence import (
     read_index,
     stored_shape,
 )
+from forgery.evidence_maps import Work, missing_maps
 from forgery.histories import MATCHED, read_forged_saves, resaved
 from forgery.last_saves import LastSave
 from forgery.picture import decode
 from forgery.recipes import evidence
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
-from forgery.variants import VARIED, Variant
+from forgery.variants import VARIED, Variant, parse_variants
 
 RECIPE = ElaRecipe(size_px=16)
 DEMO_PICTURES = 20
@@ -49,6 +52,14 @@ def image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("set") / "out"
     ingest(str(source), out, DataOptions(), 0)
     return out
+
+
+def manifest_row(label: ClassLabel, encoded: bytes) -> Picture:
+    """Of a picture that is in no pack."""
+    digest = hashlib.sha256(encoded).hexdigest()
+    texts = dict.fromkeys(("group", "name", "shard", "pack", "member"), "")
+    numbers = dict.fromkeys(("width", "height", "bytes", "offset", "length"), 0)
+    return Picture(digest=digest, label=label, split="train", format="JPEG", mask_digest="0" * 64, **texts, **numbers)
 
 
 def maps(folder: Path) -> dict[tuple[str, str], bytes]:
@@ -205,6 +216,29 @@ def test_masks_are_cut_like_their_pictures() -> None:
     cut = mask_channel("forged", b"", mask.getvalue(), recipe, (16, 0))
     assert whole[:, :4].max() == 0
     assert cut.min() == MASK_UNKNOWN - 1
+
+
+def test_copies_that_nothing_was_cut_off_share_one_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, mask = (io.BytesIO() for _ in range(2))
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(picture, "JPEG")
+    Image.fromarray(np.uint8(255) * (pixels[:, :, 0] > 128)).save(mask, "PNG")
+    made = []
+
+    def counted(label, encoded, mask, recipe, cut_px):
+        made.append(cut_px)
+        return mask_channel(label, encoded, mask, recipe, cut_px)
+
+    monkeypatch.setattr(evidence_maps, "mask_channel", counted)
+    row = manifest_row(label="forged", encoded=picture.getvalue())
+    recipe = BlocksRecipe(cells=8)
+    work = Work(row, parse_variants(["q70", "x50", VARIED]), encoded=picture.getvalue(), mask=mask.getvalue())
+    ((_, found),) = missing_maps(iter([work]), recipe, workers=1)
+    assert set(made) >= {(0, 0)}
+    assert len(made) == len(set(made)) <= 2
+    masks = [decode_map(found[name], stored_shape(recipe))[..., -1] for name in ("original", "q70", "x50")]
+    wanted = mask_channel("forged", picture.getvalue(), mask.getvalue(), recipe)[..., 0]
+    assert all((each == wanted).all() for each in masks)
 
 
 def test_dense_recipes_keep_masks_beside_their_maps(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from forgery.dataset.shards import read_members
 from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import build_evidence, read_evidence_info, read_index
 from forgery.evidence_parts import MOST_PARTS, join_parts, part_names, shards_of_part
-from forgery.evidence_set import read_located
+from forgery.evidence_set import EvidenceInfo, read_located
 from forgery.histories import MATCHED
 from forgery.places import open_place
 from forgery.recipes.blocks import BlocksRecipe
@@ -151,6 +152,25 @@ def test_a_part_that_came_twice_counts_once_and_a_missing_one_is_named(image_set
     assert len(maps(joined([*parts, again], tmp_path / "joined"))) == read_evidence_info(tmp_path / "joined").maps
     with pytest.raises(StorageError, match=f"lacks 1 of .* parts, e.g. {parts[2].name}"):
         join_parts([*parts[:2], *parts[3:]], tmp_path)
+
+
+def test_parts_are_joined_in_memory_that_does_not_grow_with_them(tmp_path: Path) -> None:
+    index_bytes = 8_000_000
+    for part in ("00000-of-00002", "00001-of-00002"):
+        (tmp_path / part).mkdir()
+        info = EvidenceInfo(
+            recipe=RECIPE.name, dataset_digest="", variants=[], counts={}, maps=0, map_bytes=0, part=part
+        )
+        (tmp_path / part / "evidence.json").write_text(info.model_dump_json())
+        (tmp_path / part / "index.jsonl").write_bytes(b"0" * index_bytes)
+    (tmp_path / "joined").mkdir()
+    tracemalloc.start()
+    try:
+        join_parts([tmp_path / "00001-of-00002", tmp_path / "00000-of-00002"], tmp_path / "joined")
+        assert tracemalloc.get_traced_memory()[1] < index_bytes / 2
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "joined" / "index.jsonl").stat().st_size == 2 * index_bytes
 
 
 def test_parts_of_different_runs_do_not_join(image_set: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,9 @@ def test_an_optional_place_that_fails_costs_one_warning(tmp_path: Path, caplog: 
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
         "answers are not kept for a run that goes on from here"
     ]
+
+
+def test_steps_whose_places_are_folders_do_not_load_the_client_of_buckets() -> None:
+    script = "import sys, forgery.steps.ela, forgery.steps.ingest; print('minio' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert told.strip() == "False"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from forgery.config import DataOptions
 from forgery.dataset.joining import Accepted, Joined, join_reads
@@ -105,21 +105,23 @@ class _Shards:
 
     def __init__(self, options: DataOptions) -> None:
         self._most = options.shard_mb * MEGABYTE, options.shard_pictures
-        self._of: dict[Split, list[ShardInfo]] = {split: [] for split in SPLITS}
+        # The last of each split is still growing.
+        self._of: dict[Split, list[dict[str, Any]]] = {split: [] for split in SPLITS}
 
     def add(self, split: Split, digest: str, size: int) -> str:
         """Returns the name of the picture's shard."""
         shards = self._of[split]
-        if not shards or shards[-1].bytes >= self._most[0] or shards[-1].pictures >= self._most[1]:
+        if not shards or shards[-1]["bytes"] >= self._most[0] or shards[-1]["pictures"] >= self._most[1]:
             name = f"{split}-{len(shards):05d}"
-            shards.append(ShardInfo(name=name, split=split, pictures=0, bytes=0, first=digest, last=digest))
+            shards.append({"name": name, "split": split, "pictures": 0, "bytes": 0, "first": digest})
         last = shards[-1]
-        grown = {"pictures": last.pictures + 1, "bytes": last.bytes + size, "last": digest}
-        shards[-1] = last.model_copy(update=grown)
-        return last.name
+        last["pictures"] += 1
+        last["bytes"] += size
+        last["last"] = digest
+        return str(last["name"])
 
     def listed(self) -> list[ShardInfo]:
-        return [shard for split in SPLITS for shard in self._of[split]]
+        return [ShardInfo(**shard) for split in SPLITS for shard in self._of[split]]
 
 
 @dataclass
@@ -140,9 +142,9 @@ def _write_manifest(
     with (folder / "manifest.jsonl").open("w") as manifest, SaveList(folder) as saves:
         for each in pictures:
             split = split_of(bytes.fromhex(each.first))
-            picture = _picture(each, split)
-            shard = written.shards.add(split, picture.digest, picture.bytes)
-            manifest.write(picture.model_copy(update={"shard": shard}).model_dump_json() + "\n")
+            shard = written.shards.add(split, str(each.read.digest), each.read.size_bytes)
+            picture = _picture(each, split, shard)
+            manifest.write(picture.model_dump_json() + "\n")
             written.counts[split][picture.label] += 1
             written.packs.add(picture.pack)
             mask = each.read.mask_digest or "-"
@@ -153,7 +155,7 @@ def _write_manifest(
     return written
 
 
-def _picture(accepted: Accepted, split: Split) -> Picture:
+def _picture(accepted: Accepted, split: Split, shard: str) -> Picture:
     read = accepted.read
     digest, form = str(read.digest), str(read.format)
     return Picture(
@@ -167,7 +169,7 @@ def _picture(accepted: Accepted, split: Split) -> Picture:
         height=read.height,
         bytes=read.size_bytes,
         manipulation=read.file.manipulation,
-        shard="",
+        shard=shard,
         pack=str(read.pack),
         offset=read.offset,
         length=read.length,

@@ -130,7 +130,7 @@ def _list_one(
         entries = Entries(Path(folder, "entries"), itertools.islice(source.entries(), options.max_pictures + 1))
         listing = _labelled(source, entries, text, options, seed)
         masks = {each.mask for each in listing.pictures if each.mask}
-        versions = {entry.name: _version(entry) for entry in entries if entry.name in masks}
+        versions = {entry.name: _version(entry) for entry in entries if entry.name in masks} if masks else {}
         # Pictures are in order of name, as entries are.
         own = iter(entries)
         for each in listing.pictures:

@@ -19,6 +19,17 @@ def peak_mb(script: str) -> float:
         return Peak(process.pid).mb()
 
 
+def test_a_peak_too_short_to_be_sampled_is_known_to_the_process_itself() -> None:
+    script = f"""
+from benchmarks.scale.memory import own_peak_bytes
+before = own_peak_bytes()
+bytearray({SHARED_MB} << 20)
+print(own_peak_bytes() - before)
+"""
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert int(told) > 0.9 * (SHARED_MB << 20)
+
+
 def test_what_a_tree_of_processes_shares_counts_once() -> None:
     bare = peak_mb("import time; time.sleep(0.3)")
     megabyte = 1.048576

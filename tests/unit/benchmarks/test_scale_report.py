@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.scale.protocol import MANY_PHOTOGRAPHS, PHOTOGRAPHS
 from benchmarks.scale.report import (
     MOST_ARGUMENT_BYTES,
     STEPS,
@@ -24,7 +25,8 @@ def rows() -> list[dict[str, object]]:
     """Time grows as the pictures, memory not at all; all is known to the second run of photographs."""
     found = [measured(step, size, cpu_s=size / 1000, peak_mb=100.0) for size in (1000, 10_000) for step in STEPS]
     found += [measured(f"{step}, 1 % more", 10_000, cpu_s=1.0, peak_mb=100.0) for step in ("ingest", "ela")]
-    found += [measured("ela", 200, "photographs", cpu_s=cpu_s, peak_mb=1.0) for cpu_s in (50.0, 1.0)]
+    for step, place, size in (("ingest", MANY_PHOTOGRAPHS, 3000), ("ela", PHOTOGRAPHS, 200)):
+        found += [measured(step, size, place, cpu_s=cpu_s, peak_mb=1.0) for cpu_s in (50.0, 1.0)]
     return found
 
 
@@ -45,6 +47,15 @@ def test_a_missed_goal_is_told_with_its_ratio(rows) -> None:
     (missed,) = [row for row in goals(rows) if row.name.startswith("ela: second") and "tiny" in row.name]
     assert (missed.ratio, missed.met) == (pytest.approx(0.3), False)
     assert "| 0.30 | <= 0.05 | no |" in tables(rows, "a machine")
+
+
+def test_photographs_have_goals_of_their_own_and_are_no_size(rows) -> None:
+    told = {row.name: row.ratio for row in goals(rows) if "photographs" in row.name}
+    assert list(told.values()) == [pytest.approx(0.02)] * 2
+    assert [name.split(":")[0] for name in told] == ["ingest", "ela"]
+    page = tables(rows, "a machine")
+    assert "| 3000 of 1024x768 | ingest | 1.0 |" in page
+    assert "peak memory, 10000 / 1000" in page
 
 
 def test_sizes_that_were_not_measured_go_on_along_the_line(rows) -> None:

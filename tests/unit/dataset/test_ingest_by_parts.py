@@ -14,6 +14,7 @@ from forgery.dataset.entries import Entries
 from forgery.dataset.ingest import ingest
 from forgery.dataset.listing import read_listing
 from forgery.dataset.manifest import DatasetInfo, read_pictures, read_rejects
+from forgery.dataset.reads import Read
 from forgery.dataset.shards import read_encoded
 from forgery.dataset.sorting import sort_lines
 from forgery.dataset.sources import Entry
@@ -94,6 +95,24 @@ def test_only_new_and_changed_files_are_read(
     fresh = ingest(config.source, tmp_path / "fresh", config.data.model_copy(update={"shards_in": "artifact"}), 0)
     assert info.digest == fresh.digest
     assert content(tmp_path / "more" / "set") == content(tmp_path / "fresh")
+
+
+def test_files_that_are_known_as_they_are_listed_are_passed_on_as_text(
+    folder, picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To parse and write them again is what a second run with few new files mostly took."""
+    pictures = {f"forged/{name}.jpg": picture(seed) for seed, name in enumerate(("1", 'a "quoted"', "ü"))}
+    config = config_of(folder(pictures), tmp_path / "cache")
+    run(config, tmp_path / "first")
+
+    def parse(line: str) -> Read:
+        raise AssertionError(line)
+
+    monkeypatch.setattr(Read, "of", parse)
+    list_files(tmp_path / "listing", config)
+    monkeypatch.undo()
+    known = [Read.of(line).file.name for line in (tmp_path / "listing" / "known.jsonl").read_text().splitlines()]
+    assert sorted(known) == sorted(pictures)
 
 
 def test_what_the_listing_says_today_holds_for_what_was_read_before(folder, picture, tmp_path: Path) -> None:
