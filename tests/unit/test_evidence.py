@@ -86,6 +86,18 @@ def test_every_map_is_that_of_the_pictures_bytes(image_set: Path, tmp_path: Path
         assert np.array_equal(decode_map(png, RECIPE.shape), evidence(encoded, RECIPE))
 
 
+@pytest.mark.parametrize("shape", [(16, 24, 1), (16, 24, 3), (16, 24, 2), (16, 24, 67)])
+def test_maps_come_back_as_they_were(shape: tuple[int, int, int]) -> None:
+    drawn = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    assert np.array_equal(decode_map(encode_map(drawn), shape), drawn)
+
+
+@pytest.mark.parametrize("png", [b"", b"no PNG", encode_map(np.zeros((8, 8, 3), np.uint8))])
+def test_what_is_no_such_map_is_refused(png: bytes) -> None:
+    with pytest.raises(StorageError, match="a map of the evidence is damaged"):
+        decode_map(png, (16, 16, 3))
+
+
 def test_the_test_split_is_left_to_evaluation(image_set: Path, tmp_path: Path) -> None:
     build_evidence(image_set, tmp_path / "out", RECIPE)
     held_back = {picture.digest for picture in read_pictures(image_set, ("test",))}

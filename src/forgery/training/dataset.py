@@ -37,8 +37,7 @@ def batches(split: MapSplit, batch_size: int, cache: bool, dense: bool = False) 
         cache: Keep the decoded maps in memory after the first pass.
         dense: Hand out masks too.
     """
-    maps = decoded(encoded(split), split.shape)
-    batched = _counted(maps.batch(batch_size), split, batch_size)
+    batched = _counted(decoded(encoded(split), split.shape, batch_size), split, batch_size)
     return _parted(batched.cache() if cache else batched, split, dense).prefetch(tf.data.AUTOTUNE)
 
 
@@ -121,7 +120,7 @@ class TrainingBatches:
         return shuffled_members(split, self._key, seed).shuffle(window, seed, reshuffle_each_iteration=False)
 
     def _read(self, split: MapSplit, order: tf.data.Dataset, options: TrainingOptions) -> tf.data.Dataset:
-        return decoded(order, split.shape).batch(options.batch_size)
+        return decoded(order, split.shape, options.batch_size)
 
     def _key(self, seed: int, what: tf.Tensor | int = 0) -> tf.Tensor:
         """Seeds of stateless draws: those of one epoch differ in their second number, those of epochs in the first."""
@@ -143,7 +142,7 @@ def _in_memory(split: MapSplit) -> tuple[tf.Tensor, tf.Tensor]:
     """All maps, uint8 [n, H, W, C], and labels, float32 [n, 1]."""
     maps = np.empty((len(split.labels), *split.shape), np.uint8)
     at = 0
-    for part, _ in decoded(encoded(split), split.shape).batch(_READ_AT_ONCE).as_numpy_iterator():
+    for part, _ in decoded(encoded(split), split.shape, _READ_AT_ONCE).as_numpy_iterator():
         maps[at : at + len(part)] = part
         at += len(part)
     return tf.constant(maps), tf.constant(split.labels[:, None])

@@ -1,4 +1,4 @@
-"""Maps out of shards as `tf.data`: shards are read whole, maps decoded in parallel, in an order that is given."""
+"""Maps out of shards as `tf.data`: shards are read whole, maps decoded by batches, in an order that is given."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from forgery.errors import ForgeryError
+from forgery.evidence_set import decode_map
+from forgery.recipes import Evidence
 from forgery.training.map_split import MapSplit
 
 # Shards are read whole, several at once to mix them; this bounds what they hold together.
@@ -29,13 +32,20 @@ def reading() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Notes what goes wrong, for `reading`."""
+    try:
+        yield
+    except ForgeryError as error:
+        _failures.append(error)
+        raise
+
+
 def _content(split: MapSplit, number: tf.Tensor) -> tf.Tensor:
     def read(at: np.integer[Any]) -> bytes:
-        try:
+        with _told():
             return split.shards[at].content.read()
-        except ForgeryError as error:
-            _failures.append(error)
-            raise
 
     # Equal numbers give equal bytes; what is told to have state would run one after the other.
     return tf.ensure_shape(tf.numpy_function(read, [number], tf.string, stateful=False), ())
@@ -98,19 +108,15 @@ def _open_shards(split: MapSplit) -> int:
     return int(np.clip(_OPEN_SHARDS_BYTES // max(1, largest), 1, min(_MOST_OPEN_SHARDS, len(split.shards))))
 
 
-def decoded(maps: tf.data.Dataset, shape: tuple[int, int, int]) -> tf.data.Dataset:
-    """Maps uint8 of `shape` and label [1], from what `encoded` gives."""
+def decoded(maps: tf.data.Dataset, shape: tuple[int, int, int], batch_size: int) -> tf.data.Dataset:
+    """Batches of maps uint8 [b, H, W, C] of `shape` and labels [b, 1], from what `encoded` gives."""
 
-    def decode(png: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _decode_map(png, shape), label[None]
+    def decode_all(pngs: NDArray[np.object_]) -> Evidence:
+        with _told():
+            return np.stack([decode_map(png, shape) for png in pngs])
 
-    return maps.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    def decode(pngs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found = tf.numpy_function(decode_all, [pngs], tf.uint8, stateful=False)
+        return tf.ensure_shape(found, (None, *shape)), labels[:, None]
 
-
-def _decode_map(png: tf.Tensor, shape: tuple[int, int, int]) -> tf.Tensor:
-    """TensorFlow's counterpart of `forgery.evidence.decode_map`."""
-    height, width, channels = shape
-    if channels in (1, 3):
-        return tf.ensure_shape(tf.io.decode_png(png, channels), shape)
-    stacked = tf.ensure_shape(tf.io.decode_png(png, 1), (channels * height, width, 1))
-    return tf.transpose(tf.reshape(stacked, (channels, height, width)), (1, 2, 0))
+    return maps.batch(batch_size).map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
