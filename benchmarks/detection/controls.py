@@ -7,11 +7,8 @@ from benchmarks.detection.pictures import SEED
 from forgery.evaluation import controls
 from forgery.evaluation.maps import read_mask
 
-# As when the tables were made; more forged pictures have room for such crops than for those of evaluation.
-_FRACTION, _GRID_PX = 0.4, 1
-
 
 def control_crop(picture: Image.Image, mask: bytes | None, index: int) -> Image.Image | None:
     """As `forgery.evaluation.controls.control_crop`; `mask` is a PNG, `index` is the picture's and seeds the place."""
     grey = None if mask is None else read_mask(mask)
-    return controls.control_crop(picture, grey, np.random.default_rng([SEED, index, 1]), _FRACTION, _GRID_PX)
+    return controls.control_crop(picture, grey, np.random.default_rng([SEED, index, 1]))
