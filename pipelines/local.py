@@ -19,6 +19,7 @@ from typing import Any, Literal, TextIO
 
 from forgery.errors import ForgeryError
 from forgery.steps.frame import FAILURE_FILE_VARIABLE
+from forgery.steps.runner import RUNNER_VARIABLE
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"Executing task '(?P<task>[^']+)'")
@@ -73,7 +74,7 @@ def run_locally(
 
     root.mkdir(parents=True)
     log, failure = root / "run.log", root / "failure.txt"
-    environment = _environment({FAILURE_FILE_VARIABLE: str(failure)})
+    environment = _environment({FAILURE_FILE_VARIABLE: str(failure), RUNNER_VARIABLE: str(os.getpid())})
     with warnings.catch_warnings(), environment, as_before(), log.open("w") as lines:
         warnings.simplefilter("ignore")  # resources and display names mean nothing to the local runner
         local.init(

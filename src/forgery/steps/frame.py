@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from forgery.errors import ForgeryError
+from forgery.steps.runner import end_with_runner
 
 logger = logging.getLogger("forgery.steps")
 
@@ -55,6 +56,7 @@ def step(name: str) -> Iterator[None]:
     line as well.
     """
     configure_logging()
+    end_with_runner()
     started = time.monotonic()
     logger.info("%s started", name)
     try:
