@@ -7,6 +7,7 @@ Needs KUBECONFIG, the images in the cluster, and a bucket that the tests and the
 import json
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ def fetch_json(*arguments: str) -> dict[str, Any]:
     return found
 
 
+def _established(definition: dict[str, Any]) -> bool:
+    conditions = definition.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> None:
     """Skip, or fail early, where there is no cluster with KServe."""
@@ -64,7 +70,11 @@ def definitions(cluster: None) -> Iterator[Callable[[str], None]]:
                 pytest.skip(f"the cluster has no {name}, and FORGERY_TEST_CRDS does not either")
             kubectl("create", "-f", str(files[0]))  # too large for what `apply` notes down
             made.append(name)
-        kubectl("wait", "--for=condition=established", f"crd/{name}", "--timeout=30s")
+        # A definition has no conditions at first, which `kubectl wait` takes for an error.
+        ends = time.monotonic() + 30
+        while not _established(fetch_json("crd", name)):
+            assert time.monotonic() < ends, f"{name} is not established"
+            time.sleep(0.2)
 
     yield have
     for name in made:
