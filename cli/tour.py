@@ -21,8 +21,9 @@ from forgery.rollout.port import InferenceServices
 # Enough pictures for a gate to tell models apart, few enough for two trainings in the demo's time.
 PICTURES = 320
 # What the demo changes of the defaults to fit its time: fewer cells and epochs, no search for self-matches, which takes
-# two thirds of the recipe's time on small pictures, and fewer pictures for what the gate's verdict does not rest on.
-_BRIEF = ["rule.sample_pictures=24", "rule.robustness_pictures=8"]
+# two thirds of the recipe's time on small pictures, no copies with another last save, and fewer pictures for what the
+# gate's verdict does not rest on.
+_BRIEF = ["variants=[matched]", "rule.sample_pictures=24", "rule.robustness_pictures=8"]
 QUICK = ["recipe=blocks2_32_nomatch", "training.epochs=12", *_BRIEF]
 WEAKER = ["recipe=blocks2_8_nomatch", "training.epochs=1", *_BRIEF]
 _SHOWN_PICTURES = 6
