@@ -78,8 +78,7 @@ class Backend:
         arguments: dict[str, Any] = {**path, **query}
         if operation.body:
             arguments["body"] = read(operation.body, body)
-        with self.transaction:
-            return write(call(**arguments))
+        return write(call(**arguments))
 
     # -- what the client's operations do -------------------------------------------------------------------------
 
@@ -293,11 +292,11 @@ class _Exchange:
         if self._backend.token and self._handler.headers.get("authorization") != f"Bearer {self._backend.token}":
             return 401, {"error": "Unauthenticated", "code": 16, "message": "Failed to authorize with API"}
         try:
-            if operation.name == "upload_pipeline_version":
-                with self._backend.transaction:
+            with self._backend.transaction:
+                if operation.name == "upload_pipeline_version":
                     return 200, write(self._backend.upload_pipeline_version(self._uploaded(), **self._query))
-            body = json.loads(self._raw) if self._raw else None
-            return 200, self._backend.answer(operation, path, self._query, body)
+                body = json.loads(self._raw) if self._raw else None
+                return 200, self._backend.answer(operation, path, self._query, body)
         except (Malformed, TypeError, ValueError) as error:
             self._backend.refusals.append(f"{operation.name}: {error}")
             return 400, {"error": str(error), "code": 3, "message": str(error)}
