@@ -144,7 +144,7 @@ def encode_map(evidence_map: Evidence) -> bytes:
 
 def decode_map(png: bytes, shape: tuple[int, int, int]) -> Evidence:
     """The map that `encode_map` wrote: uint8 of `shape`, [H, W, C]; StorageError where it is none."""
-    # OpenCV decodes a PNG in some 60 % of the time of Pillow or TensorFlow, and lets other threads run meanwhile.
+    # OpenCV decodes a map in some 60 % of the time of Pillow or TensorFlow.
     import cv2
 
     height, width, channels = shape

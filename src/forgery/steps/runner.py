@@ -39,6 +39,6 @@ def _end(number: int, _: object) -> Never:
 def _lives(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except OSError:  # none has that number any more, or somebody else's
         return False
     return True

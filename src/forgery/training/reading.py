@@ -33,8 +33,8 @@ def reading() -> Iterator[None]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Notes what goes wrong, for `reading`."""
+def _noting_failures() -> Iterator[None]:
+    """For `reading` to raise."""
     try:
         yield
     except ForgeryError as error:
@@ -44,7 +44,7 @@ def _told() -> Iterator[None]:
 
 def _content(split: MapSplit, number: tf.Tensor) -> tf.Tensor:
     def read(at: np.integer[Any]) -> bytes:
-        with _told():
+        with _noting_failures():
             return split.shards[at].content.read()
 
     # Equal numbers give equal bytes; what is told to have state would run one after the other.
@@ -112,7 +112,7 @@ def decoded(maps: tf.data.Dataset, shape: tuple[int, int, int], batch_size: int)
     """Batches of maps uint8 [b, H, W, C] of `shape` and labels [b, 1], from what `encoded` gives."""
 
     def decode_all(pngs: NDArray[np.object_]) -> Evidence:
-        with _told():
+        with _noting_failures():
             return np.stack([decode_map(png, shape) for png in pngs])
 
     def decode(pngs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
