@@ -1,6 +1,7 @@
 """The batch pipeline that ships, run here; its parts on a real S3 server."""
 
 import shutil
+import tempfile
 
 import pytest
 from pyarrow import parquet
@@ -71,9 +72,16 @@ def test_every_picture_gets_a_row_and_a_second_run_scores_only_what_is_missing(p
     assert sorted(place.joinpath("scores").rglob("*.parquet")) == parts
 
 
-def test_without_a_model_the_run_ends_before_a_picture_is_read(tmp_path, pictures):
+def test_without_a_model_the_run_ends_before_a_picture_is_read_and_leaves_no_temporary_files(
+    tmp_path, pictures, monkeypatch
+):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
     with pytest.raises(RunFailed, match="has no model yet"):
         run_locally(COMPILED / "batch.yaml", config(tmp_path, pictures).model_dump(), tmp_path / "runs")
+    assert list(temporary.iterdir()) == []
 
 
 def test_parts_go_to_a_bucket_and_are_found_there(s3_environment, s3_bucket, tmp_path, pictures, make_bundle):
