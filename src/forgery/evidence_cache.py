@@ -17,7 +17,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO, Final, NamedTuple, TypeVar
@@ -49,7 +49,8 @@ Key = tuple[str, str]  # the picture's digest, and what else the map depends on
 
 # As rows are written: in order of digest, a line each.
 _ROW: Final = re.compile(rb'\["[0-9a-f]{64}", "[0-9a-f]+", \d+, \d+, "[0-9a-f]+"\]\n')
-_DIGEST: Final = slice(2, 66)
+_BEGIN: Final = 2
+_DIGEST: Final = slice(_BEGIN, _BEGIN + 64)
 
 
 class PackedMap(NamedTuple):
@@ -169,16 +170,17 @@ class EvidenceCache:
             raise
         return found if checksum(found) == stored.checksum else None
 
-    def keep(self, name: str, pack: Path, rows: Sequence[PackedMap]) -> bool:
-        """Send a pack and then its index; whether both are there now."""
-        digests = [row.digest[:KEY_DIGITS] for row in rows]
-        index = f"{min(digests)}-{max(digests)}-{name.removesuffix('.tar')}.jsonl"
+    def keep(self, name: str, pack: Path, rows: bytes) -> bool:
+        """Send a pack and then its index, the lines `rows` in order of digest; whether both are there now."""
+        last = rows.rfind(b"\n", 0, -1) + 1
+        begin, end = (rows[at + _BEGIN : at + _BEGIN + KEY_DIGITS].decode() for at in (0, last))
+        index = f"{begin}-{end}-{name.removesuffix('.tar')}.jsonl"
 
         def send() -> bool:
             if self._place is None:
                 return False
             self._place.put(name, pack)
-            self._place.write(index, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+            self._place.write(index, rows)
             return True
 
         return self._tried(send, False)
@@ -233,6 +235,11 @@ class FoundMaps:
                 found.setdefault(row.key, []).append(StoredMap(pack, *row[2:]))
             self._next = next(self._lines, None)
         return found
+
+
+def index_line(row: PackedMap) -> bytes:
+    """A row of an index as it is written."""
+    return f"{json.dumps(row)}\n".encode()
 
 
 def pack_of(index: str) -> str:

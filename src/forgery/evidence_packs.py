@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from forgery.errors import StorageError
-from forgery.evidence_cache import EvidenceCache, Key, PackedMap, pack_of
+from forgery.evidence_cache import EvidenceCache, Key, PackedMap, index_line, pack_of
 from forgery.evidence_set import StoredMap, checksum
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class PackWriter:
         self._file: IO[bytes] | None = None
         self._tar: tarfile.TarFile | None = None
         self._name = ""
-        self._rows: list[PackedMap] = []
+        self._rows = bytearray()  # of the index, as text: the least that a map can cost until then
 
     def add(self, digest: str, maps: Mapping[str, bytes]) -> dict[str, StoredMap]:
         """Take the maps of one picture by the rest of their keys; returns where they will lie, {} without a cache."""
@@ -53,7 +53,7 @@ class PackWriter:
         row = PackedMap(digest, key, self._tar.offset + tarfile.BLOCKSIZE, len(png), checksum(png))
         self._tar.addfile(info, io.BytesIO(png))
         self._tar.members.clear()  # type: ignore[attr-defined]  # else it keeps a record of each
-        self._rows.append(row)
+        self._rows += index_line(row)
         return StoredMap(self._name, *row[2:])
 
     def flush(self) -> bool:
@@ -62,9 +62,9 @@ class PackWriter:
             return True
         self._tar.close()
         self._file.flush()
-        kept = self._cache.keep(self._name, Path(self._file.name), self._rows)
+        kept = self._cache.keep(self._name, Path(self._file.name), bytes(self._rows))
         self._file.close()
-        self._file, self._tar, self._rows = None, None, []
+        self._file, self._tar, self._rows = None, None, bytearray()
         return kept
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forgery.errors import StorageError
-from forgery.evidence_cache import EvidenceCache, PackedMap, pack_of
+from forgery.evidence_cache import EvidenceCache, PackedMap, index_line, pack_of
 from forgery.evidence_packs import PackWriter, merge_small
 from forgery.evidence_set import StoredMap
 from forgery.places import FolderPlace
@@ -71,7 +71,7 @@ def test_finding_takes_the_memory_of_one_index_whatever_overlaps(cache: Evidence
     (tmp_path / "pack").touch()  # its content is read by nobody
     rows = [PackedMap(each, KEY, 1, 1, KEY) for each in sorted(map(digest, range(4000)))]
     for number in range(4):
-        cache.keep(f"{number}.tar", tmp_path / "pack", rows)
+        cache.keep(f"{number}.tar", tmp_path / "pack", b"".join(map(index_line, rows)))
     index_bytes = sum(len(json.dumps(row)) + 1 for row in rows)
     narrow = digest(5), digest(5)
     assert [len(places) for places in cache.find(*narrow).of(digest(5)).values()] == [4]
@@ -84,7 +84,7 @@ def test_rows_of_other_pictures_in_the_range_stay_as_short_as_they_lie(cache: Ev
     """Pictures of validation lie among those of training."""
     (tmp_path / "pack").touch()
     rows = [PackedMap(each, KEY, 1, 1, KEY) for each in sorted(map(digest, range(8000)))]
-    cache.keep("1.tar", tmp_path / "pack", rows)
+    cache.keep("1.tar", tmp_path / "pack", b"".join(map(index_line, rows)))
     index_bytes = sum(len(json.dumps(row)) + 1 for row in rows)
 
     def ask() -> None:
