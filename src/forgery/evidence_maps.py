@@ -104,11 +104,13 @@ def missing_maps(works: Iterator[Work], recipe: Recipe, workers: int) -> Iterato
 
 def _chunks(works: Iterator[Work]) -> Iterator[list[Work]]:
     chunk: list[Work] = []
+    missing = 0
     for work in works:
         chunk.append(work)
-        if sum(each.missing for each in chunk) == _CHUNK_PICTURES or len(chunk) == _CHUNK_KNOWN:
+        missing += work.missing
+        if missing == _CHUNK_PICTURES or len(chunk) == _CHUNK_KNOWN:
             yield chunk
-            chunk = []
+            chunk, missing = [], 0
     if chunk:
         yield chunk
 
