@@ -75,8 +75,10 @@ def run_locally(
 
     root.mkdir(parents=True)
     log, failure = root / "run.log", root / "failure.txt"
-    told = {FAILURE_FILE_VARIABLE: str(failure), RUNNER_VARIABLE: str(os.getpid())}
-    with warnings.catch_warnings(), _scratch(), _environment(told), as_before(), log.open("w") as lines:
+    # The runner and TensorFlow leave temporary files behind; not below `root`, since paths of sockets must be short.
+    scratch = tempfile.TemporaryDirectory(prefix="forgery-run-", ignore_cleanup_errors=True)
+    told = {FAILURE_FILE_VARIABLE: str(failure), RUNNER_VARIABLE: str(os.getpid()), "TMPDIR": scratch.name}
+    with warnings.catch_warnings(), scratch, _environment(told), as_before(), log.open("w") as lines:
         warnings.simplefilter("ignore")  # resources and display names mean nothing to the local runner
         local.init(
             local.SubprocessRunner(use_venv=False), pipeline_root=str(root), workspace_root=str(root / "workspace")
@@ -109,17 +111,6 @@ def as_before() -> Iterator[None]:
         builtins.print = printed
         root.handlers[:] = handlers
         root.setLevel(level)
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[None]:
-    """Steps leave their temporary files where they are removed with the run: the runner's code, TensorFlow's."""
-    # Not below the run's folder: paths of sockets must be short.
-    with (
-        tempfile.TemporaryDirectory(prefix="forgery-run-", ignore_cleanup_errors=True) as folder,
-        _environment({"TMPDIR": folder}),
-    ):
-        yield
 
 
 @contextlib.contextmanager

@@ -49,8 +49,7 @@ Key = tuple[str, str]  # the picture's digest, and what else the map depends on
 
 # As rows are written: in order of digest, a line each.
 _ROW: Final = re.compile(rb'\["[0-9a-f]{64}", "[0-9a-f]+", \d+, \d+, "[0-9a-f]+"\]\n')
-_BEGIN: Final = 2
-_DIGEST: Final = slice(_BEGIN, _BEGIN + 64)
+_DIGEST: Final = slice(2, 66)
 
 
 class PackedMap(NamedTuple):
@@ -135,7 +134,7 @@ class EvidenceCache:
         def last_end() -> int | None:
             content = self._read(index) or b""
             self._require_rows(index, content)
-            last = content.rstrip().rpartition(b"\n")[2]
+            last = _last_line(content)
             return _parsed(last).offset + _parsed(last).size if last else None
 
         return self._tried(last_end, None)
@@ -172,8 +171,7 @@ class EvidenceCache:
 
     def keep(self, name: str, pack: Path, rows: bytes) -> bool:
         """Send a pack and then its index, the lines `rows` in order of digest; whether both are there now."""
-        last = rows.rfind(b"\n", 0, -1) + 1
-        begin, end = (rows[at + _BEGIN : at + _BEGIN + KEY_DIGITS].decode() for at in (0, last))
+        begin, end = (row[_DIGEST][:KEY_DIGITS].decode() for row in (rows, _last_line(rows)))
         index = f"{begin}-{end}-{name.removesuffix('.tar')}.jsonl"
 
         def send() -> bool:
@@ -245,6 +243,10 @@ def index_line(row: PackedMap) -> bytes:
 def pack_of(index: str) -> str:
     """The name of the pack that an index is of."""
     return f"{index.rpartition('-')[2].removesuffix('.jsonl')}.tar"
+
+
+def _last_line(rows: bytes) -> bytes:
+    return rows[rows.rfind(b"\n", 0, -1) + 1 :]
 
 
 def _lines(pack: str, content: bytes) -> Iterator[tuple[bytes, str]]:
