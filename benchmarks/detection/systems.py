@@ -64,6 +64,7 @@ SYSTEMS = {
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
         System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
         System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),  # what ships
+        System("blocks-content", BlocksRecipe(content=True).name, "blocks", (MATCHED,), _SHIPPED, varied=True),
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),

@@ -1,4 +1,4 @@
-"""Two evidences on one grid of cells: what stands out within the picture, and regions that repeat.
+"""Evidences on one grid of cells: what stands out within the picture, and regions that repeat.
 
 The picture is divided into as many cells whatever its size, and everything is measured at native resolution before it
 is pooled. Each measure is standardised within the picture, so what the whole file went through (how often it was
@@ -17,6 +17,7 @@ from PIL import Image
 
 from forgery.errors import InvalidConfig
 from forgery.recipes.base import Evidence, Recipe
+from forgery.recipes.content import CHANNELS, content_features
 from forgery.recipes.errorlevels import error_levels
 from forgery.recipes.grain import grain_levels
 from forgery.recipes.quantisation import quantisation_levels, quantisation_parts
@@ -24,7 +25,7 @@ from forgery.recipes.selfmatch import self_matches
 
 Floats = NDArray[np.float32]
 
-_NAME = re.compile(r"blocks2_(\d{1,3})(_nomatch)?(_upright)?")
+_NAME = re.compile(r"blocks2_(\d{1,3})(_content)?(_nomatch)?(_upright)?")
 # Error levels, requantisation and grain; parts of coefficients and block edges.
 _LEVELS, _PARTS = 53, 10
 # Smaller pictures are continued by their border: two of the grids need a whole block.
@@ -41,12 +42,14 @@ class BlocksRecipe(Recipe):
 
     Channels, in order: the levels of `errorlevels`, `quantisation` and `grain`, each as the logarithm of the cell's
     mean, and the parts of `quantisation`, all of them standardised within the picture, 128 + 32 deviations. Then mean
-    luma, and without `nomatch` the agreement and support of self-matches (`forgery.recipes.selfmatch`).
+    luma; with `content` the features of `forgery.recipes.content`, standardised likewise; and without `nomatch` the
+    agreement and support of self-matches (`forgery.recipes.selfmatch`).
 
     Attributes:
         cells: Cells along each side, 8-256, whatever the picture's shape.
         matches: Look for repeated regions.
         upright: Apply the EXIF orientation first.
+        content: What the picture shows too; needs the package of its weights.
     """
 
     prefix: ClassVar[str] = "blocks2"
@@ -56,6 +59,7 @@ class BlocksRecipe(Recipe):
     cells: int = 48
     matches: bool = True
     upright: bool = False
+    content: bool = False
 
     def __post_init__(self) -> None:
         """Reject values without meaning; InvalidConfig says what is accepted."""
@@ -65,12 +69,13 @@ class BlocksRecipe(Recipe):
     @property
     def name(self) -> str:
         """E.g. `blocks2_48`."""
-        return f"{self.prefix}_{self.cells}{'' if self.matches else '_nomatch'}{'_upright' * self.upright}"
+        parts = "_content" * self.content, "_nomatch" * (not self.matches), "_upright" * self.upright
+        return f"{self.prefix}_{self.cells}{''.join(parts)}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Cells, cells, channels."""
-        return self.cells, self.cells, _LEVELS + _PARTS + 1 + 2 * self.matches
+        return self.cells, self.cells, _LEVELS + _PARTS + 1 + CHANNELS * self.content + 2 * self.matches
 
     @property
     def summarised(self) -> tuple[int, ...]:
@@ -84,10 +89,10 @@ class BlocksRecipe(Recipe):
         match = _NAME.fullmatch(name)
         if match is None:
             raise InvalidConfig(
-                f"recipe {name!r} is not of the form blocks2_<cells>[_nomatch][_upright], e.g. blocks2_48"
+                f"recipe {name!r} is not of the form blocks2_<cells>[_content][_nomatch][_upright], e.g. blocks2_48"
             )
-        cells, nomatch, upright = match.groups()
-        return cls(cells=int(cells), matches=nomatch is None, upright=upright is not None)
+        cells, content, nomatch, upright = match.groups()
+        return cls(int(cells), matches=not nomatch, upright=bool(upright), content=bool(content))
 
     def compute(self, picture: Image.Image) -> Evidence:
         """Maps of all channels, uint8 [cells, cells, channels]."""
@@ -98,6 +103,9 @@ class BlocksRecipe(Recipe):
         channels = [_standardised(np.log(level + _FLOOR)) for level in levels]
         channels += [_standardised(part) for part in parts]
         channels.append(self._pooled(luma))
+        if self.content:
+            features = content_features(np.asarray(picture.convert("RGB")))
+            channels += [_standardised(self._resized(each)) for each in features]
         if self.matches:
             found = self_matches(luma[: picture.height, : picture.width])
             channels += [255 * self._pooled(found.agreement), 255 * self._pooled(found.support)]
@@ -109,6 +117,12 @@ class BlocksRecipe(Recipe):
         return np.asarray(
             cv2.resize(values.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA), np.float32
         )
+
+    def _resized(self, feature: Floats) -> Floats:
+        """Means over the cells, or where cells are finer what lies between: borders of areas would look like edges."""
+        size = self.cells, self.cells
+        way = cv2.INTER_LINEAR if len(feature) < self.cells else cv2.INTER_AREA
+        return np.asarray(cv2.resize(feature, size, interpolation=way), np.float32)
 
 
 def _levels(
