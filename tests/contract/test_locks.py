@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import forgery
+from forgery.recipes.content import PACKAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBSETS = ("train", "transformer", "predictor", "ui")
@@ -55,6 +56,12 @@ def test_the_gpu_build_differs_in_tensorflow_and_cuda_alone() -> None:
 def test_image_has_nothing_that_it_must_not_have(subset: str) -> None:
     names = {pin.split("==")[0] for pin, _ in requirements(ROOT / "requirements" / f"{subset}.txt")}
     assert not names & FORBIDDEN[subset]
+
+
+@pytest.mark.parametrize("subset", ["train", "transformer"])
+def test_images_that_compute_evidence_bring_the_weights_of_its_recipes(subset: str) -> None:
+    names = {pin.split("==")[0].replace("-", "_") for pin, _ in requirements(ROOT / "requirements" / f"{subset}.txt")}
+    assert PACKAGE in names
 
 
 def test_both_sides_of_a_request_decode_with_the_same_pillow_and_numpy() -> None:
