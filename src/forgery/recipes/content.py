@@ -63,7 +63,7 @@ def content_features(rgb: NDArray[np.uint8]) -> Iterator[Floats]:
     """
     stem, blocks = _network()
     # Areas where it shrinks: a large picture would alias otherwise.
-    way = cv2.INTER_AREA if rgb.shape[1] > _SIDE_PX else cv2.INTER_CUBIC
+    way = cv2.INTER_AREA if max(rgb.shape[:2]) > _SIDE_PX else cv2.INTER_CUBIC
     resized = cv2.resize(rgb, (_SIDE_PX, _SIDE_PX), interpolation=way)
     features = _stem((resized.astype(np.float32) - _MEAN) / _SCALE, stem)
     for index, block in enumerate(blocks):

@@ -72,6 +72,12 @@ def test_an_object_stands_out(photograph: Image.Image) -> None:
     assert away[18:30, 20:28].mean() > 2 * away[:12].mean()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 3), (640, 480)])
+def test_any_size_gives_the_shape(photograph: Image.Image, size: tuple[int, int]) -> None:
+    found = BlocksRecipe(cells=16, content=True, matches=False).compute(photograph.resize(size))
+    assert found.shape == (16, 16, 64 + CHANNELS)
+
+
 def test_says_which_package_is_missing(photograph: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "PACKAGE", "no_such_package")
     content._network.cache_clear()
