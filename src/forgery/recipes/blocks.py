@@ -1,4 +1,4 @@
-"""Evidences on one grid of cells: what stands out within the picture, and regions that repeat.
+"""Evidences on one grid of cells: what stands out within the picture, what repeats in it, and what it shows.
 
 The picture is divided into as many cells whatever its size, and everything is measured at native resolution before it
 is pooled. Each measure is standardised within the picture, so what the whole file went through (how often it was
@@ -120,9 +120,9 @@ class BlocksRecipe(Recipe):
 
     def _resized(self, feature: Floats) -> Floats:
         """Means over the cells, or where cells are finer what lies between: borders of areas would look like edges."""
-        size = self.cells, self.cells
-        way = cv2.INTER_LINEAR if len(feature) < self.cells else cv2.INTER_AREA
-        return np.asarray(cv2.resize(feature, size, interpolation=way), np.float32)
+        if len(feature) >= self.cells:
+            return self._pooled(feature)
+        return np.asarray(cv2.resize(feature, (self.cells, self.cells), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _levels(

@@ -30,14 +30,14 @@ def read_checkpoint(content: bytes) -> dict[str, NDArray[Any]]:
     file = io.BytesIO(content)
     try:
         if _Reader(file).load() != _MAGIC:
-            raise ValueError("not a checkpoint of PyTorch's first format")
+            raise pickle.UnpicklingError("it begins otherwise")
         for _ in ("version", "system"):
             _Reader(file).load()
         reader = _Reader(file)
         views: dict[str, _View] = reader.load()
         storages = {key: _storage(file, reader.types[key]) for key in _Reader(file).load()}
         return {name: _viewed(storages[view[0]], view) for name, view in views.items()}
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+    except (pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"not a checkpoint of PyTorch's first format: {error}") from error
 
 
@@ -76,6 +76,6 @@ def _viewed(storage: NDArray[Any], view: _View) -> NDArray[Any]:
     _, first, shape, steps = view
     last = first + sum((side - 1) * step for side, step in zip(shape, steps, strict=True))
     if first < 0 or last >= len(storage) or min(steps, default=0) < 0:
-        raise ValueError("not a checkpoint of PyTorch's first format: an array reaches beyond its storage")
+        raise pickle.UnpicklingError("an array reaches beyond its storage")
     strides = [step * storage.itemsize for step in steps]
     return np.ascontiguousarray(np.lib.stride_tricks.as_strided(storage[first:], shape, strides))

@@ -63,9 +63,9 @@ def _corners(link: Link, size: tuple[int, int]) -> list[tuple[float, float]]:
     return [tuple((end * size).min(axis=0)[::-1]) for end in (link.here, link.there)]
 
 
-@given(st.integers(8, 256), st.booleans(), st.booleans())
-def test_name_stands_for_the_recipe(cells: int, matches: bool, upright: bool) -> None:
-    recipe = BlocksRecipe(cells, matches, upright)
+@given(st.integers(8, 256), st.booleans(), st.booleans(), st.booleans())
+def test_name_stands_for_the_recipe(cells: int, matches: bool, upright: bool, content: bool) -> None:
+    recipe = BlocksRecipe(cells, matches, upright, content)
     assert parse_recipe(recipe.name) == recipe
     assert recipe.name.isidentifier()
 

@@ -64,7 +64,7 @@ def test_features_join_the_other_evidence_before_self_matches(photograph: Image.
 
 
 def test_an_object_stands_out(photograph: Image.Image) -> None:
-    """Features of the finest depth on a disc pasted into even ground differ from those around it."""
+    """Features of a square pasted into even ground differ from those around it."""
     pixels = np.full((256, 384, 3), 90, np.uint8)
     pixels[96:160, 160:224] = np.asarray(photograph)[60:124, 150:214]
     found = BlocksRecipe(content=True, matches=False).compute(Image.fromarray(pixels))[:, :, FEATURES]
