@@ -13,7 +13,8 @@ from benchmarks.detection.pictures import SEED
 from benchmarks.detection.systems import System
 from forgery.decision import choose_rule, fit_temperature
 from forgery.recipes import Evidence
-from forgery.training.backbones import LOGIT, find_backbone
+from forgery.training.backbones import find_backbone
+from forgery.training.dense import LOGIT, logit_map
 from forgery.training.export import LOGIT_MAP
 from forgery.training.fit import fit, plan_phases, seed_everything
 from forgery.training.setup import class_weights
@@ -64,7 +65,7 @@ class Detector:
 
     def answers(self, maps: Evidence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Logits [n] and logit maps [n, h, w]."""
-        both = keras.Model(self.network.inputs, [self.network.outputs[0], self.network.get_layer(LOGIT_MAP).output])
+        both = keras.Model(self.network.inputs, [self.network.outputs[0], logit_map(self.network)])
         logits, logit_maps = both.predict(maps, batch_size=_BATCH_PREDICTED, verbose=0)
         return logits[:, 0], logit_maps[..., 0]
 

@@ -36,6 +36,11 @@ class Recipe(ABC):
         return ()
 
     @property
+    def content_channels(self) -> range:
+        """Channels of what is shown instead of how it was saved; a dense network judges without them besides."""
+        return range(0)
+
+    @property
     @abstractmethod
     def shape(self) -> tuple[int, int, int]:
         """Height, width, channels of the evidence."""

@@ -83,6 +83,12 @@ class BlocksRecipe(Recipe):
         channels = self.shape[2]
         return (channels - 2, channels - 1) if self.matches else ()
 
+    @property
+    def content_channels(self) -> range:
+        """Those between mean luma and self-matches, if `content`."""
+        first = _LEVELS + _PARTS + 1
+        return range(first, first + CHANNELS * self.content)
+
     @classmethod
     def parse(cls, name: str) -> Self:
         """The recipe named so; InvalidConfig shows the accepted form."""

@@ -14,12 +14,11 @@ import keras
 
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe
-from forgery.training.dense import EXACT, cell_features, picture_logit
+from forgery.training.dense import EXACT, LOGIT, cell_features, read_out
 from forgery.training.export import LOGIT_MAP
 
 BACKBONE_LAYER = "backbone"
 AUTO = "auto"
-LOGIT = "logit"
 _CNN_FILTERS = (16, 32, 64, 96)
 # Keras's .99 needs hundreds of steps to forget its start; small data sets have some ten an epoch.
 _CNN_NORM_MOMENTUM = 0.9
@@ -114,8 +113,8 @@ def build_network(
             batches and where it was folded into the convolutions; also turns off dropout inside the backbone.
 
     Returns:
-        uint8 [n, H, W, C] to logits [n, 1]; its layer `backbone` is the feature extractor, `logit_map` [n, h, w, 1]
-        is what the logit is pooled from.
+        uint8 [n, H, W, C] to logits [n, 1]; its layer `backbone` is the feature extractor, what the logit is pooled
+        from is `forgery.training.dense.logit_map`.
 
     Raises:
         InvalidConfig: Unknown backbone, or the recipe's maps are too small for it.
@@ -124,15 +123,15 @@ def build_network(
     _check_size(name, backbone, recipe)
     inputs = keras.Input(recipe.shape, dtype="uint8", name=recipe.name)
     scaled = keras.layers.Rescaling(backbone.scale, backbone.offset, name="scaling", dtype=EXACT)(inputs)
-    extractor = _extractor(backbone, recipe.shape, keras_weights)
+    extractor = _extractor(backbone, recipe, keras_weights)
     if extractor.input_shape[-1] != recipe.shape[-1]:
         scaled = keras.layers.Conv2D(extractor.input_shape[-1], 1, name="channel_adapter")(scaled)
     features = extractor(scaled, training=False) if frozen_norm else extractor(scaled)
     features = keras.layers.SpatialDropout2D(dropout, name="dropout")(features)
-    logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP, dtype=EXACT)(features)
     if backbone.dense:
-        logit = picture_logit(LOGIT, scaled, logit_map, recipe.summarised)
+        logit = read_out(scaled, features, recipe)
     else:
+        logit_map = keras.layers.Conv2D(1, 1, name=LOGIT_MAP, dtype=EXACT)(features)
         logit = keras.layers.GlobalAveragePooling2D(name=LOGIT, dtype=EXACT)(logit_map)
     network = keras.Model(inputs, logit, name=name)
     if frozen_norm:
@@ -140,9 +139,12 @@ def build_network(
     return network
 
 
-def _extractor(backbone: Backbone, shape: Shape, keras_weights: str | None) -> keras.Model:
-    channels = 3 if backbone.imagenet else shape[2]
-    extractor = backbone.build((shape[0], shape[1], channels), keras_weights)
+def _extractor(backbone: Backbone, recipe: Recipe, keras_weights: str | None) -> keras.Model:
+    height, width, channels = recipe.shape
+    if backbone.dense:
+        extractor = cell_features(recipe.shape, keras_weights, recipe.content_channels)
+    else:
+        extractor = backbone.build((height, width, 3 if backbone.imagenet else channels), keras_weights)
     extractor.name = BACKBONE_LAYER
     return extractor
 

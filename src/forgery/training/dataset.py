@@ -9,8 +9,7 @@ import tensorflow as tf
 from forgery.config import TrainingOptions
 from forgery.evidence import MASK_UNKNOWN
 from forgery.training.augmentation import augmented
-from forgery.training.backbones import LOGIT
-from forgery.training.dense import UNKNOWN
+from forgery.training.dense import LOGIT, UNKNOWN
 from forgery.training.export import LOGIT_MAP
 from forgery.training.map_split import MapSplit
 from forgery.training.reading import decoded, encoded, shuffled_members

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 DRAFT_FILE = "draft.json"
-LOGIT_MAP = "logit_map"  # name of the network's last layer before the mean
+LOGIT_MAP = "logit_map"  # name of the layer that the logit is pooled from
 
 
 def export_draft(
@@ -46,7 +46,7 @@ def export_draft(
     """Write a draft bundle into `out`, which must be empty or missing.
 
     Args:
-        network: uint8 [n, H, W, C] to logits [n, 1], the mean of a layer named `logit_map` [n, h, w, 1].
+        network: uint8 [n, H, W, C] to logits [n, 1], by `forgery.training.backbones.build_network`.
         out: Filled in place; the caller moves it to where it is looked for.
         recipe: Names the input and gives its shape.
         temperature: > 0; logits are divided by it inside the SavedModel.
@@ -104,13 +104,15 @@ def _served(network: "keras.Model", recipe: Recipe, temperature: float) -> "tf.t
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    both = keras.Model(network.input, [network.output, network.get_layer(LOGIT_MAP).output])
+    from forgery.training.dense import logit_map
+
+    both = keras.Model(network.input, [network.output, logit_map(network)])
     spec = tf.TensorSpec((None, *recipe.shape), tf.uint8, name=recipe.name)
 
     def calibrated(maps: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        logits, logit_map = both(maps, training=False)
+        logits, cells = both(maps, training=False)
         return {
-            ACTIVATION_MAP: tf.sigmoid(logit_map[..., 0] / temperature),
+            ACTIVATION_MAP: tf.sigmoid(cells[..., 0] / temperature),
             PROBABILITY: tf.sigmoid(logits[:, 0] / temperature),
         }
 

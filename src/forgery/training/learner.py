@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from forgery.training.backbones import LOGIT
-from forgery.training.dense import CELLS_LOSS_WEIGHT, cell_loss
+from forgery.training.dense import CELLS_LOSS_WEIGHT, LOGIT, cell_loss, logit_map, members
 from forgery.training.export import LOGIT_MAP
 from forgery.training.workers import Workers
 
@@ -31,10 +30,9 @@ class Learner:
     ) -> None:
         """Train `network`, with masks if `dense`; each class weighs what `class_weights` says, else 1."""
         self._network = network
-        self._outputs = {LOGIT: network.outputs[0]}
-        if dense:
-            self._outputs[LOGIT_MAP] = network.get_layer(LOGIT_MAP).output
-        self._model = keras.Model(network.inputs, self._outputs)
+        answer = {LOGIT: network.outputs[0]} | ({LOGIT_MAP: logit_map(network)} if dense else {})
+        learning = [{LOGIT: logit, LOGIT_MAP: cells} for logit, cells in members(network)] if dense else [answer]
+        self._model = keras.Model(network.inputs, [answer, *learning])
         self._weights = class_weights or {0: 1.0, 1: 1.0}
         self._workers = workers
         self._figures = _figures(dense)
@@ -116,18 +114,18 @@ class Learner:
         self._count(losses, logits, truth)
 
     def _test_batch(self, maps: tf.Tensor, labels: tf.Tensor | dict[str, tf.Tensor]) -> None:
-        outputs = self._model(maps, training=False)
+        outputs, *_ = self._model(maps, training=False)
         self._count(self._losses(_named(labels), outputs), outputs[LOGIT], _named(labels))
 
     def _step(self, maps: tf.Tensor, truth: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         learning = self._network.trainable_variables
         with tf.GradientTape() as tape:
-            outputs = self._model(maps, training=True)
-            losses = self._losses(truth, outputs)
-            # Gradients are summed over the workers.
-            scaled = self._optimizer.scale_loss(losses[_LOSS] / self._workers.count)
+            outputs, *each = self._model(maps, training=True)
+            # A member alone has the loss of the whole. Gradients are summed over the workers.
+            loss = tf.add_n([self._losses(truth, member)[_LOSS] for member in each])
+            scaled = self._optimizer.scale_loss(loss / self._workers.count)
         self._optimizer.apply_gradients(zip(tape.gradient(scaled, learning), learning, strict=True))
-        return losses, outputs[LOGIT]
+        return self._losses(truth, outputs), outputs[LOGIT]
 
     def _losses(self, truth: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         labels, logits = tf.cast(truth[LOGIT], tf.float32), tf.cast(outputs[LOGIT], tf.float32)

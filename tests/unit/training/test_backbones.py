@@ -9,6 +9,7 @@ from forgery.config import TrainingOptions
 from forgery.errors import InvalidConfig
 from forgery.recipes import Recipe, parse_recipe
 from forgery.training.backbones import BACKBONES, build_network, choose_backbone, has_frozen_norm
+from forgery.training.dense import logit_map
 from forgery.training.fit import Phase, fit, set_trainable
 
 
@@ -116,7 +117,10 @@ def test_whether_the_norm_was_frozen_survives_saving(tmp_path: Any) -> None:
         assert has_frozen_norm(keras.saving.load_model(tmp_path / "model.keras")) is frozen
 
 
-@pytest.mark.parametrize(("name", "named"), [("cnn", "ela1_q90_gain15_32_bilinear"), ("blocks", "blocks2_16")])
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [("cnn", "ela1_q90_gain15_32_bilinear"), ("blocks", "blocks2_16"), ("blocks", "blocks2_16_content")],
+)
 def test_in_half_precision_logits_and_weights_stay_exact(name: str, named: str) -> None:
     before = keras.config.dtype_policy()
     try:
@@ -126,7 +130,7 @@ def test_in_half_precision_logits_and_weights_stay_exact(name: str, named: str) 
         keras.config.set_dtype_policy(before)
     layer = network.get_layer("backbone")
     assert layer.output.dtype == "bfloat16"
-    assert network.output.dtype == network.get_layer("logit_map").output.dtype == "float32"
+    assert network.output.dtype == logit_map(network).dtype == "float32"
     assert {weight.dtype for weight in network.weights} == {"float32"}
     exact = build_network(name, parse_recipe(named))
     assert [weight.shape for weight in exact.weights] == [weight.shape for weight in network.weights]

@@ -9,13 +9,15 @@ from forgery.config import TrainingOptions
 from forgery.errors import InvalidConfig
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.training.backbones import build_network
-from forgery.training.dense import UNKNOWN, PeakPooling, cell_loss
+from forgery.training.dense import UNKNOWN, PeakPooling, cell_loss, logit_map, members
 from forgery.training.fit import fit, plan_phases, seed_everything
+from forgery.training.learner import Learner
+from forgery.training.workers import alone
 
 RECIPE = BlocksRecipe(cells=16, matches=False)
 
 
-def logit_map(cells: int) -> np.ndarray:
+def peaked(cells: int) -> np.ndarray:
     """A map of -8 with so many cells of 4."""
     flat = np.full(16 * 16, -8, np.float32)
     flat[:cells] = 4
@@ -24,14 +26,14 @@ def logit_map(cells: int) -> np.ndarray:
 
 def test_few_strong_cells_decide_and_their_number_counts() -> None:
     pooling = PeakPooling()
-    none, few, many = (float(pooling(logit_map(cells))[0, 0]) for cells in (0, 5, 50))
+    none, few, many = (float(pooling(peaked(cells))[0, 0]) for cells in (0, 5, 50))
     assert none < -4
     assert few == pytest.approx(4 + np.log(5 / 20), abs=0.01)
     assert many - few == pytest.approx(np.log(10), abs=0.01)
 
 
 def test_cells_of_unknown_truth_cost_nothing() -> None:
-    logits = tf.constant(logit_map(5))
+    logits = tf.constant(peaked(5))
     wrong = 1 - (logits.numpy() > 0).astype(np.float32)
     assert float(cell_loss(tf.constant(wrong), logits)) > 2
     assert float(cell_loss(tf.fill(logits.shape, UNKNOWN), logits)) == 0
@@ -40,6 +42,51 @@ def test_cells_of_unknown_truth_cost_nothing() -> None:
 def test_sides_that_cannot_be_halved_twice_are_refused() -> None:
     with pytest.raises(InvalidConfig, match="multiples of 4"):
         build_network("blocks", BlocksRecipe(cells=50))
+
+
+CONTENT = BlocksRecipe(cells=16, content=True)
+
+
+def answers(network: keras.Model, maps: np.ndarray) -> list[np.ndarray]:
+    """Logit, map, then both of each member."""
+    outputs = [network.output, logit_map(network), *(each for member in members(network) for each in member)]
+    return [each.numpy() for each in keras.Model(network.input, outputs)(maps, training=False)]
+
+
+def test_of_two_members_one_does_not_see_the_content_and_the_mean_is_the_answer() -> None:
+    seed_everything(0)
+    network = build_network("blocks", CONTENT)
+    maps = np.random.default_rng(0).integers(0, 256, (2, *CONTENT.shape), np.uint8)
+    other = maps.copy()
+    other[..., CONTENT.content_channels] = 255 - other[..., CONTENT.content_channels]
+    logit, cells, plain, plain_cells, content, content_cells = answers(network, maps)
+    np.testing.assert_allclose(logit, (plain + content) / 2, atol=1e-5)
+    np.testing.assert_allclose(cells, (plain_cells + content_cells) / 2, atol=1e-5)
+    _, _, same, same_cells, changed, changed_cells = answers(network, other)
+    np.testing.assert_array_equal(plain_cells, same_cells)
+    np.testing.assert_array_equal(plain, same)
+    assert np.abs(content_cells - changed_cells).max() > 1e-3
+    assert np.abs(content - changed).max() > 1e-3
+
+
+@pytest.mark.parametrize("layer", ["logit_content_correction", "logit_map_content"])
+def test_a_member_learns_by_its_own_loss_whatever_the_other_answers(layer: str) -> None:
+    learnt = []
+    for bias in (0, 5):
+        seed_everything(0)
+        network = build_network("blocks", CONTENT)
+        network.get_layer(layer).bias.assign([bias])
+        maps = np.random.default_rng(0).integers(0, 256, (4, *CONTENT.shape), np.uint8)
+        truth = {"logit": tf.constant([[0.0], [1], [0], [1]]), "logit_map": tf.zeros((4, 16, 16, 1))}
+        before = answers(network, maps)
+        learner = Learner(network, True, None, alone())
+        learner.begin(1e-3)
+        learner.learn([(maps, truth)], 1e-3, lambda: None)
+        after = answers(network, maps)
+        assert all(np.abs(was - now).max() > 1e-4 for was, now in zip(before, after, strict=True))
+        learnt.append(after[2:4])
+    np.testing.assert_allclose(learnt[0][0], learnt[1][0], atol=1e-6)
+    np.testing.assert_allclose(learnt[0][1], learnt[1][1], atol=1e-6)
 
 
 def examples(pictures: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -70,7 +117,7 @@ def test_learns_where_from_masks_and_keeps_it_when_saved(tmp_path) -> None:
     network.save(tmp_path / "model.keras")
     read = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     maps, truth = examples(8, 2)
-    logits, cells = keras.Model(read.input, [read.output, read.get_layer("logit_map").output])(maps, training=False)
+    logits, cells = keras.Model(read.input, [read.output, logit_map(read)])(maps, training=False)
     np.testing.assert_allclose(logits, network(maps, training=False), atol=1e-4)
     assert logits.shape == (8, 1)
     inside = truth["logit_map"] == 1
