@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=["blocks"])
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=["blocks-content"])
     parser.add_argument("--folds", nargs="*", type=int, default=[0])
     parser.add_argument("--page", type=Path, help="a Markdown page")
     chosen = parser.parse_args(arguments)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from benchmarks.detection.views import HARMONISED, RAW, SHARED
-from forgery.config import TrainingOptions
+from forgery.config import RunConfig, TrainingOptions
 from forgery.histories import MATCHED
 from forgery.recipes import Recipe, parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
@@ -63,8 +63,8 @@ SYSTEMS = {
         System("rgb-mobilenet", RgbRecipe(upright=False).name, "mobilenet_v2", (RAW,), _HEAD, pretrained=True),
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
         System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
-        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),  # what ships
-        System("blocks-content", BlocksRecipe(content=True).name, "blocks", (MATCHED,), _SHIPPED, varied=True),
+        System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),
+        System("blocks-content", RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True),  # what ships
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),

@@ -135,7 +135,7 @@ class RunConfig(Options):
         "demo:",
         description="Pictures: a folder, a zip, file://, s3://bucket/prefix or zip, kaggle:NAME, hf:NAME, or demo:[N].",
     )
-    recipe: str = Field(BlocksRecipe().name, description="Canonical name of the evidence recipe.")
+    recipe: str = Field(BlocksRecipe(content=True).name, description="Canonical name of the evidence recipe.")
     variants: list[str] = Field(
         [MATCHED, VARIED],
         description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; varied: one "

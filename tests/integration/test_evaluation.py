@@ -24,6 +24,7 @@ from forgery.engine import Engine
 from forgery.errors import DataRejected, SourceError
 from forgery.evaluation import answers
 from forgery.evaluation.answers import ask
+from forgery.evaluation.card import model_card
 from forgery.evaluation.contest import score_part
 from forgery.evaluation.evaluate import evaluate
 from forgery.evaluation.examples import collect_examples
@@ -301,6 +302,15 @@ def test_the_card_names_data_figures_parts_and_limits(comparison: Comparison, se
     assert "| Harmonised, all |" in card
     # A line of dashes under each head, and no blank one between: else Markdown shows no table.
     assert all(re.match(r"\|(-+\|)+$", below) for head, below in table_heads(card))
+
+
+def test_the_card_of_a_detector_that_sees_what_is_shown_says_so(comparison: Comparison, sealed: Path) -> None:
+    info = open_bundle(sealed).info
+    cards = [
+        model_card(info.model_copy(update={"recipe": recipe}), comparison, CONFIG)
+        for recipe in ("blocks2_48", "blocks2_48_content")
+    ]
+    assert ["what the picture shows" in card for card in cards] == [False, True]
 
 
 def test_the_lite_model_is_proven_on_every_question_of_the_test_pictures(comparison: Comparison, sealed: Path) -> None:

@@ -11,6 +11,7 @@ from forgery.evaluation.scores import Comparison
 from forgery.evaluation.slices import SLICE_METRICS, slices
 from forgery.evaluation.tables import map_table
 from forgery.evaluation.wording import MAP_FIGURES, METRIC_TITLES, pretty
+from forgery.recipes import parse_recipe
 from forgery.reports import render
 from forgery.views import VIEWS
 
@@ -22,6 +23,7 @@ def model_card(info: BundleInfo, comparison: Comparison, config: RunConfig) -> s
     return render(
         "model_card.md.j2",
         info=info,
+        content=bool(parse_recipe(info.recipe).content_channels),
         scores=scores,
         comparison=comparison,
         metrics=METRIC_TITLES,

@@ -103,9 +103,7 @@ def read_out(evidence: keras.KerasTensor, features: keras.KerasTensor, recipe: R
     if not recipe.content_channels:
         return _member(LOGIT, LOGIT_MAP, evidence, features, recipe.summarised)
     halves = features[..., : _FILTERS[0]], features[..., _FILTERS[0] :]
-    logits = [
-        _member(*names, evidence, half, recipe.summarised) for names, half in zip(_MEMBERS, halves, strict=True)
-    ]
+    logits = [_member(*names, evidence, half, recipe.summarised) for names, half in zip(_MEMBERS, halves, strict=True)]
     return layers.Average(name=LOGIT, dtype=EXACT)(logits)
 
 

@@ -70,7 +70,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     workers: Workers | None = None,
 ) -> Fit:
-    """Fit in place and leave the weights of the epoch with the lowest validation loss.
+    """Fit in place and leave the weights of the epoch with the lowest validation loss, softened as calibration would.
 
     Args:
         network: Logits [n, 1]; made in the scope of the workers' strategy.

@@ -15,12 +15,15 @@ from forgery.training.workers import Workers
 State = dict[str, NDArray[np.generic]]
 
 _LOSS = "loss"
+# Logits of the validation split are divided by that of them which suits them best, since those that are served are
+# too: a network that is sure of itself too early would else be stopped while it still learns to tell more apart.
+_TEMPERATURES = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
 # Of batch norm; each worker gathers its own.
 _STATISTICS = ("moving_mean", "moving_variance")
 
 
 class Learner:
-    """Adam on cross-entropy, and where batches hold masks on the loss of cells too.
+    """Adam on cross-entropy, and where batches hold masks on the loss of cells too; each member by its own.
 
     Keras's own `fit` would do, but it cannot go on in the middle of an epoch, nor can it train with several workers.
     """
@@ -35,6 +38,7 @@ class Learner:
         self._model = keras.Model(network.inputs, [answer, *learning])
         self._weights = class_weights or {0: 1.0, 1: 1.0}
         self._workers = workers
+        self._losses_at = {temperature: _means(dense) for temperature in _TEMPERATURES}
         self._figures = _figures(dense)
 
     def begin(self, learning_rate: float) -> None:
@@ -62,14 +66,17 @@ class Learner:
             means = self._workers.mean([each.value for each in statistics])
             for variable, value in zip(statistics, means, strict=True):
                 variable.assign(value)
-        return self._total()
+        return self._total(self._figures)
 
     def evaluate(self, batches: Iterable[tuple[tf.Tensor, ...]]) -> dict[str, float]:
-        """The figures of a split of which every worker gives its own batches."""
+        """The figures of a split of which every worker gives its own batches; losses at the best temperature."""
         self.forget_figures()
+        for figure in chain.from_iterable(figures.values() for figures in self._losses_at.values()):
+            figure.reset_state()
         for maps, labels in batches:
             self._test(maps, labels)
-        return self._total()
+        losses = (self._total(figures) for figures in self._losses_at.values())
+        return self._total(self._figures) | min(losses, key=lambda figures: figures[_LOSS])
 
     def forget_figures(self) -> None:
         """Count from nothing."""
@@ -101,12 +108,12 @@ class Learner:
         }
         return {f"{group}/{at:05d}": one for group, found in groups.items() for at, one in enumerate(found)}
 
-    def _total(self) -> dict[str, float]:
+    def _total(self, figures: Mapping[str, keras.metrics.Metric]) -> dict[str, float]:
         if self._workers.count > 1:
-            variables = list(chain.from_iterable(figure.variables for figure in self._figures.values()))
+            variables = list(chain.from_iterable(figure.variables for figure in figures.values()))
             for variable, value in zip(variables, self._workers.total([one.value for one in variables]), strict=True):
                 variable.assign(value)
-        return {name: float(figure.result()) for name, figure in self._figures.items()}
+        return {name: float(figure.result()) for name, figure in figures.items()}
 
     def _train_batch(self, maps: tf.Tensor, labels: tf.Tensor | dict[str, tf.Tensor]) -> None:
         truth = _named(labels)
@@ -115,7 +122,12 @@ class Learner:
 
     def _test_batch(self, maps: tf.Tensor, labels: tf.Tensor | dict[str, tf.Tensor]) -> None:
         outputs, *_ = self._model(maps, training=False)
-        self._count(self._losses(_named(labels), outputs), outputs[LOGIT], _named(labels))
+        truth = _named(labels)
+        for temperature, figures in self._losses_at.items():
+            softened = {name: output / temperature for name, output in outputs.items()}
+            for name, loss in self._losses(truth, softened).items():
+                figures[name].update_state(loss, tf.shape(truth[LOGIT])[0])
+        self._count(self._losses(truth, outputs), outputs[LOGIT], truth)
 
     def _step(self, maps: tf.Tensor, truth: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         learning = self._network.trainable_variables
@@ -149,11 +161,15 @@ class Learner:
 
 def _figures(dense: bool) -> dict[str, keras.metrics.Metric]:
     """All of them add up: what each worker or each part has counted can be summed."""
-    losses = [_LOSS, f"{LOGIT}_loss", f"{LOGIT_MAP}_loss"] if dense else [_LOSS]
-    return {name: keras.metrics.Mean(name) for name in losses} | {
+    return _means(dense) | {
         "accuracy": keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),
         "auc": keras.metrics.AUC(name="auc", from_logits=True),
     }
+
+
+def _means(dense: bool) -> dict[str, keras.metrics.Metric]:
+    losses = [_LOSS, f"{LOGIT}_loss", f"{LOGIT_MAP}_loss"] if dense else [_LOSS]
+    return {name: keras.metrics.Mean(name) for name in losses}
 
 
 def _named(labels: tf.Tensor | dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
