@@ -23,15 +23,13 @@ _CNN_FILTERS = (16, 32, 64, 96)
 # Keras's .99 needs hundreds of steps to forget its start; small data sets have some ten an epoch.
 _CNN_NORM_MOMENTUM = 0.9
 
-Shape = tuple[int, int, int]
-
 
 @dataclass(frozen=True)
 class Backbone:
     """One kind of feature extractor.
 
     Attributes:
-        build: Shape and Keras weights (None or `imagenet`) to a model from float maps to features [n, h, w, f].
+        build: Recipe and Keras weights (None or `imagenet`) to a model from float maps to features [n, h, w, f].
         scale: Maps 0..255 to what the network was trained on, as `value * scale + offset`.
         offset: See `scale`.
         min_size_px: Smallest height and width it accepts.
@@ -40,7 +38,7 @@ class Backbone:
             evidence's own height and width, which are multiples of 4.
     """
 
-    build: Callable[[Shape, str | None], keras.Model]
+    build: Callable[[Recipe, str | None], keras.Model]
     scale: float
     offset: float
     min_size_px: int
@@ -48,10 +46,10 @@ class Backbone:
     dense: bool = False
 
 
-def _cnn(shape: Shape, weights: str | None) -> keras.Model:
+def _cnn(recipe: Recipe, weights: str | None) -> keras.Model:
     """Four blocks of convolution, batch norm, ReLU and pooling: about 90,000 weights."""
     del weights  # there are none to have
-    inputs = keras.Input(shape)
+    inputs = keras.Input(recipe.shape)
     features = inputs
     for filters in _CNN_FILTERS:
         features = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(features)
@@ -61,17 +59,22 @@ def _cnn(shape: Shape, weights: str | None) -> keras.Model:
     return keras.Model(inputs, features)
 
 
-def _mobilenet_v2(shape: Shape, weights: str | None) -> keras.Model:
-    return keras.applications.MobileNetV2(weights=weights, include_top=False, input_shape=shape)
+def _mobilenet_v2(recipe: Recipe, weights: str | None) -> keras.Model:
+    return keras.applications.MobileNetV2(weights=weights, include_top=False, input_shape=_three_channels(recipe))
 
 
-def _efficientnet(shape: Shape, weights: str | None) -> keras.Model:
+def _efficientnet(recipe: Recipe, weights: str | None) -> keras.Model:
     """EfficientNetV2-B0, with its own normalisation of 0..255 as its first layers."""
-    return keras.applications.EfficientNetV2B0(weights=weights, include_top=False, input_shape=shape)
+    return keras.applications.EfficientNetV2B0(weights=weights, include_top=False, input_shape=_three_channels(recipe))
 
 
-def _xception(shape: Shape, weights: str | None) -> keras.Model:
-    return keras.applications.Xception(weights=weights, include_top=False, input_shape=shape)
+def _xception(recipe: Recipe, weights: str | None) -> keras.Model:
+    return keras.applications.Xception(weights=weights, include_top=False, input_shape=_three_channels(recipe))
+
+
+def _three_channels(recipe: Recipe) -> tuple[int, int, int]:
+    height, width, _ = recipe.shape
+    return height, width, 3
 
 
 BACKBONES = {
@@ -140,11 +143,7 @@ def build_network(
 
 
 def _extractor(backbone: Backbone, recipe: Recipe, keras_weights: str | None) -> keras.Model:
-    height, width, channels = recipe.shape
-    if backbone.dense:
-        extractor = cell_features(recipe.shape, keras_weights, recipe.content_channels)
-    else:
-        extractor = backbone.build((height, width, 3 if backbone.imagenet else channels), keras_weights)
+    extractor = backbone.build(recipe, keras_weights)
     extractor.name = BACKBONE_LAYER
     return extractor
 

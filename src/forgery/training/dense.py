@@ -19,8 +19,6 @@ from forgery.training.export import LOGIT_MAP
 
 LOGIT = "logit"
 
-Shape = tuple[int, int, int]
-
 # Names of the layers with the logit and the map of two members: without content, and with it.
 _MEMBERS = (("logit_plain", "logit_map_plain"), ("logit_content", "logit_map_content"))
 
@@ -58,13 +56,13 @@ class PeakPooling(layers.Layer):  # type: ignore[misc]  # Keras carries no types
         return self._scale * peak + self._offset
 
 
-def cell_features(shape: Shape, weights: str | None, content: range = range(0)) -> keras.Model:
-    """Float [n, h, w, c] to features [n, h, w, 32], of two members [n, h, w, 64], first those without `content`.
+def cell_features(recipe: Recipe, weights: str | None) -> keras.Model:
+    """Float [n, h, w, c] to features [n, h, w, 32], of two members [n, h, w, 64], first those without content.
 
     Height and width must be multiples of 4.
     """
     del weights  # there are none to have
-    inputs = keras.Input(shape)
+    inputs, content = keras.Input(recipe.shape), recipe.content_channels
     if not content:
         return keras.Model(inputs, _u_net(inputs))
     before, after = inputs[..., : content.start], inputs[..., content.stop :]

@@ -39,7 +39,8 @@ class Learner:
         self._weights = class_weights or {0: 1.0, 1: 1.0}
         self._workers = workers
         self._losses_at = {temperature: _means(dense) for temperature in _TEMPERATURES}
-        self._figures = _figures(dense)
+        self._scores = _scores()
+        self._figures = _means(dense) | self._scores
 
     def begin(self, learning_rate: float) -> None:
         """Forget the optimizer's moments; the layers that are trainable now are those that learn."""
@@ -76,7 +77,7 @@ class Learner:
         for maps, labels in batches:
             self._test(maps, labels)
         losses = (self._total(figures) for figures in self._losses_at.values())
-        return self._total(self._figures) | min(losses, key=lambda figures: figures[_LOSS])
+        return min(losses, key=lambda figures: figures[_LOSS]) | self._total(self._scores)
 
     def forget_figures(self) -> None:
         """Count from nothing."""
@@ -127,7 +128,8 @@ class Learner:
             softened = {name: output / temperature for name, output in outputs.items()}
             for name, loss in self._losses(truth, softened).items():
                 figures[name].update_state(loss, tf.shape(truth[LOGIT])[0])
-        self._count(self._losses(truth, outputs), outputs[LOGIT], truth)
+        for score in self._scores.values():
+            score.update_state(truth[LOGIT], tf.cast(outputs[LOGIT], tf.float32))
 
     def _step(self, maps: tf.Tensor, truth: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         learning = self._network.trainable_variables
@@ -159,9 +161,9 @@ class Learner:
                 figure.update_state(labels, tf.cast(own(logits)[0], tf.float32))
 
 
-def _figures(dense: bool) -> dict[str, keras.metrics.Metric]:
-    """All of them add up: what each worker or each part has counted can be summed."""
-    return _means(dense) | {
+def _scores() -> dict[str, keras.metrics.Metric]:
+    """Like means they add up: what each worker or each part has counted can be summed."""
+    return {
         "accuracy": keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),
         "auc": keras.metrics.AUC(name="auc", from_logits=True),
     }

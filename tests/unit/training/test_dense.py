@@ -15,6 +15,7 @@ from forgery.training.learner import Learner
 from forgery.training.workers import alone
 
 RECIPE = BlocksRecipe(cells=16, matches=False)
+CONTENT = BlocksRecipe(cells=16, content=True)
 
 
 def peaked(cells: int) -> np.ndarray:
@@ -42,9 +43,6 @@ def test_cells_of_unknown_truth_cost_nothing() -> None:
 def test_sides_that_cannot_be_halved_twice_are_refused() -> None:
     with pytest.raises(InvalidConfig, match="multiples of 4"):
         build_network("blocks", BlocksRecipe(cells=50))
-
-
-CONTENT = BlocksRecipe(cells=16, content=True)
 
 
 def answers(network: keras.Model, maps: np.ndarray) -> list[np.ndarray]:
