@@ -2,10 +2,7 @@
 
 import hashlib
 import itertools
-import multiprocessing
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Final, NamedTuple
@@ -17,7 +14,7 @@ from forgery.errors import ForgeryError, StorageError
 from forgery.evidence_set import StoredMap, encode_map, mask_channel
 from forgery.histories import Save, resaved
 from forgery.last_saves import LastSave
-from forgery.parallel import in_order
+from forgery.parallel import in_order, processes
 from forgery.picture import UNLIMITED, decode
 from forgery.recipes import Evidence, Recipe, evidence, parse_recipe
 from forgery.variants import ORIGINAL, Copy, Varied
@@ -88,13 +85,11 @@ def missing_maps(works: Iterator[Work], recipe: Recipe, workers: int) -> Iterato
         for work in works:
             yield work, _maps(work, recipe)
         return
-    # Forking is quick and shares what is loaded; TensorFlow's threads do not survive it.
-    method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
     chunks, again = itertools.tee(_chunks(works))
     sent = (
         [replace(work, known=dict.fromkeys(work.known, _UNREAD)) for work in chunk if work.missing] for chunk in again
     )
-    with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
+    with processes(workers) as pool:
         computed = in_order(pool, partial(_maps_of_chunk, recipe.name), sent, most=3 * workers)
         for chunk, (_, found) in zip(chunks, computed, strict=True):
             maps = iter(found)

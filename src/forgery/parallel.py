@@ -1,12 +1,33 @@
 """Work spread over an executor with flat memory and a fixed order."""
 
+import contextlib
+import gc
+import multiprocessing
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+@contextlib.contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """A pool of so many processes, which share what this one has loaded where they can.
+
+    A collection of garbage would write to every object, and so to each page that is shared, of which there would then
+    be one more copy: it passes over what was there when the pool began.
+    """
+    # Forking is quick; TensorFlow's threads do not survive it.
+    method = "spawn" if "tensorflow" in sys.modules or not sys.platform.startswith("linux") else "fork"
+    gc.freeze()
+    try:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context(method)) as pool:
+            yield pool
+    finally:
+        gc.unfreeze()
 
 
 def in_order(

@@ -1,3 +1,4 @@
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -5,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from forgery.parallel import in_order
+from forgery.parallel import in_order, processes
 
 
 def test_results_come_in_the_order_of_items() -> None:
@@ -36,3 +37,10 @@ def test_an_error_comes_at_its_items_turn() -> None:
         assert next(results) == (1, 1)
         with pytest.raises(ZeroDivisionError):
             next(results)
+
+
+def test_garbage_is_collected_as_before_once_the_processes_have_ended() -> None:
+    with processes(1) as pool:
+        assert gc.get_freeze_count() > 1000
+        assert pool.submit(abs, -3).result() == 3
+    assert gc.get_freeze_count() == 0
