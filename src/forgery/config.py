@@ -108,7 +108,7 @@ class TrainingOptions(Options):
         "false_alarm:<rate>, the most found with at most that part of the authentic pictures called forged.",
     )
     continue_from_champion: bool = Field(False, description="Start from the weights of the model in service.")
-    cache_mb: int = Field(1024, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
+    cache_mb: int = Field(1536, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32",
         description="What the network is trained in; float16 and bfloat16 are for GPUs, the model that comes out is "

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from forgery.config import TrainingOptions
@@ -139,12 +138,9 @@ def _from_here(order: tf.data.Dataset, first_step: tf.Variable, batch_size: int)
 
 def _in_memory(split: MapSplit) -> tuple[tf.Tensor, tf.Tensor]:
     """All maps, uint8 [n, H, W, C], and labels, float32 [n, 1]."""
-    maps = np.empty((len(split.labels), *split.shape), np.uint8)
-    at = 0
-    for part, _ in decoded(encoded(split), split.shape, _READ_AT_ONCE).as_numpy_iterator():
-        maps[at : at + len(part)] = part
-        at += len(part)
-    return tf.constant(maps), tf.constant(split.labels[:, None])
+    # Of an array TensorFlow would hold all maps twice more while it takes them over, of parts once.
+    maps = tf.concat([part for part, _ in decoded(encoded(split), split.shape, _READ_AT_ONCE)], axis=0)
+    return maps, tf.constant(split.labels[:, None])
 
 
 def _parted(batched: tf.data.Dataset, split: MapSplit, dense: bool) -> tf.data.Dataset:
