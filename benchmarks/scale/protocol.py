@@ -27,7 +27,7 @@ PHOTOGRAPHS: Final = "photographs"
 MANY_PHOTOGRAPHS: Final = "many photographs"
 # A map of a photograph takes a third of a second; reading one takes so little that of fewer the second run would be
 # the start of its processes.
-_PHOTOGRAPHS: Final = {PHOTOGRAPHS: 200, MANY_PHOTOGRAPHS: 3000}
+_PHOTOGRAPHS: Final = {PHOTOGRAPHS: 200, MANY_PHOTOGRAPHS: 20_000}
 _PHOTOGRAPH_SIZE: Final = (1024, 768)
 
 
