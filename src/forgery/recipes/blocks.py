@@ -119,7 +119,8 @@ class BlocksRecipe(Recipe):
 
     def _pooled(self, values: NDArray[np.uint8] | NDArray[np.uint16] | Floats) -> Floats:
         """Means over the cells, exact also where cells end within pixels."""
-        # Down first and then across: the same means as both at once, in a quarter of the time.
+        # Down first and then across takes a quarter of the time of both at once, which moreover would sample instead of
+        # average where one side has fewer pixels than cells.
         rows = cv2.resize(
             values.astype(np.float32, copy=False), (values.shape[1], self.cells), interpolation=cv2.INTER_AREA
         )

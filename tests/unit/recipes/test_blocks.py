@@ -152,3 +152,10 @@ def test_a_copy_survives_recompression(photograph: Image.Image) -> None:
 
 def test_a_photograph_without_copies_matches_nothing(photograph: Image.Image) -> None:
     assert agreement_in_pixels(photograph).max() == 0
+
+
+def test_cells_of_a_strip_are_means_though_it_has_fewer_rows_than_cells() -> None:
+    columns = np.random.default_rng(0).integers(0, 256, 1200, dtype=np.uint8)
+    strip = Image.fromarray(np.tile(columns, (24, 1)))
+    luma = BlocksRecipe(matches=False).compute(strip)[:, :, MEAN_LUMA]
+    assert luma == pytest.approx(np.tile(columns.reshape(48, 25).mean(axis=1), (48, 1)), abs=0.51)
