@@ -149,7 +149,7 @@ def test_small_shards_are_filled_in_the_order_of_the_index(image_set: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("recipe", "mode", "height"),
+    ("recipe", "mode", "width"),
     [
         (ElaRecipe((90,), size_px=16, luma=True), "L", 16),
         (ElaRecipe((90,), size_px=16), "RGB", 16),
@@ -157,12 +157,14 @@ def test_small_shards_are_filled_in_the_order_of_the_index(image_set: Path, tmp_
         (ElaRecipe((75, 95), size_px=16), "L", 96),
     ],
 )
-def test_other_channels_than_one_or_three_lie_below_each_other(recipe: ElaRecipe, mode: str, height: int) -> None:
+def test_other_channels_than_one_or_three_lie_beside_each_other(recipe: ElaRecipe, mode: str, width: int) -> None:
     map_ = np.random.default_rng(0).integers(0, 256, recipe.shape, dtype=np.uint8)
     image = Image.open(io.BytesIO(encode_map(map_)))
-    assert (image.mode, image.size) == (mode, (16, height))
+    assert (image.mode, image.size) == (mode, (width, 16))
     if mode == "L":
-        assert np.array_equal(np.asarray(image)[-16:], map_[:, :, -1])
+        assert np.array_equal(np.asarray(image)[:, -16:], map_[:, :, -1])
+    else:
+        assert np.array_equal(np.asarray(image), map_)
 
 
 def test_an_unknown_variant_is_refused_before_anything_is_written(image_set: Path, tmp_path: Path) -> None:
