@@ -25,7 +25,7 @@ _CORES: Final = 2
 # What leaves room for a replica that ends, and keeps the wait short; the benchmark's own load for its p99.
 UTILISATION: Final = 0.7
 _LOADS: Final = (10.0, 100.0, 1000.0)
-_ROW: Final = re.compile(r"^\| (?P<name>[^|]+?) \| (?P<blocks>[\d.e+-]+) \| (?P<ela>[\d.e+-]+) \|$", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| (?P<name>[^|]+?) \| (?P<default>[\d.e+-]+) \| (?P<ela>[\d.e+-]+) \|$", re.MULTILINE)
 _RUN: Final = re.compile(r"^Last run on (?P<run>[^:\n]*)", re.MULTILINE)
 
 
@@ -79,12 +79,12 @@ def read_costs(page: str) -> dict[str, Cost]:
             transformer=1 - float(rows["inference"][kind]) / _whole(page, kind),
             request_s=float(rows["grpc_ms"][kind]) / 1000,
         )
-        for kind in ("blocks", "ela")
+        for kind in ("default", "ela")
     }
 
 
 def _whole(page: str, kind: str) -> float:
-    match = re.search(r"^\| \*\*whole[^|]*\| (?P<blocks>[\d.]+) \| (?P<ela>[\d.]+) \|$", page, re.MULTILINE)
+    match = re.search(r"^\| \*\*whole[^|]*\| (?P<default>[\d.]+) \| (?P<ela>[\d.]+) \|$", page, re.MULTILINE)
     if match is None:
         raise KeyError("whole")
     return float(match[kind])
