@@ -1,6 +1,6 @@
 """The checks of `forgery doctor --cluster`: what the platform needs of a cluster, in the order it would fail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cli.checks import Check
@@ -133,7 +133,12 @@ def _may(cluster: Cluster, namespace: str, verb: str, group: str, resource: str,
 
 def _pods(cluster: Cluster, namespace: str, name: str) -> Check:
     query = {"labelSelector": f"serving.kserve.io/inferenceservice={name}"}
-    pods = cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)["items"]
+    return judge_pods(cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)["items"])
+
+
+def judge_pods(listed: Sequence[Document]) -> Check:
+    """Whether all pods are ready, and what keeps them from it; those that leave, as in each rollout, do not count."""
+    pods = [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
     ready = [pod for pod in pods if _is_ready(pod)]
     found, ok = f"{len(ready)} of {len(pods)} ready", bool(pods) and len(ready) == len(pods)
     uris = {annotation(pod, SOURCE_URI) for pod in pods} - {None}
