@@ -40,7 +40,7 @@ def measure(quick: bool = False) -> list[Row]:
     cases: list[tuple[str, int, int | None, bool]] = [("cnn", 128, None, True), ("cnn", 128, None, False)]
     if not quick:
         cases += [("mobilenet_v2", 224, 30, True), ("mobilenet_v2", 224, 30, False)]
-    return [*(_compare(*case, maps, epochs) for case in cases), _streamed_default(maps // 2, epochs // 2)]
+    return [*(_compare(*case, maps, epochs) for case in cases), _streamed_default(min(maps, 256), 6)]
 
 
 def _compare(backbone: str, size_px: int, layers: int | None, cache: bool, maps: int, epochs: int) -> Row:
@@ -84,7 +84,8 @@ def _streamed_default(maps: int, epochs: int) -> Row:
         _write(Path(folder), recipe, np.stack(list(_of_pictures(recipe, maps))))
         split = open_split(Path(folder), "train")
         streamed, kept = (
-            TrainingBatches(split, TrainingOptions(batch_size=_BATCH), seed=0, cache=cache) for cache in (False, True)
+            TrainingBatches(split, TrainingOptions(batch_size=_BATCH), seed=0, cache=cache, dense=split.masks)
+            for cache in (False, True)
         )
         ratio = _ratio(
             lambda: learner.learn(streamed.epoch(0), _RATE, lambda: None),
@@ -148,7 +149,13 @@ def _write(folder: Path, recipe: Recipe, drawn: NDArray[np.uint8]) -> None:
             )
             index.write(row.model_dump_json() + "\n")
     info = EvidenceInfo(
-        recipe=recipe.name, dataset_digest="", variants=[], counts={}, maps=len(drawn), map_bytes=drawn.nbytes
+        recipe=recipe.name,
+        dataset_digest="",
+        variants=[],
+        counts={},
+        maps=len(drawn),
+        map_bytes=drawn.nbytes,
+        masks=drawn.shape[-1] > recipe.shape[-1],
     )
     (folder / INFO_FILE).write_text(info.model_dump_json())
 

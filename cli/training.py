@@ -63,9 +63,9 @@ def _print_outcome(console: Console, outcome: Outcome, seconds: float) -> None:
     style = "bold green" if outcome.promoted else "bold yellow"
     console.print(Text(outcome.verdict, style=style))
     places = {
-        "evaluation": outcome.run.artifact("evaluate", "report"),
-        "data report": outcome.run.artifact("validate", "report"),
-        "curves": outcome.run.artifact("train", "curves"),
+        "evaluation": outcome.run.page("evaluate", "report"),
+        "data report": outcome.run.page("validate", "report"),
+        "curves": outcome.run.page("train", "curves"),
         "log": outcome.run.log,
     }
     for name, path in places.items():

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -55,6 +56,12 @@ class LocalRun:
     def artifact(self, task: str, name: str) -> Path:
         """Path of an output artifact."""
         return self.folder / task / name
+
+    def page(self, task: str, name: str) -> Path:
+        """A copy of an artifact of HTML beside the log, with the ending by which a browser knows it."""
+        page = self.log.with_name(f"{task}-{name}.html")
+        shutil.copyfile(self.artifact(task, name), page)
+        return page
 
 
 def run_locally(

@@ -70,7 +70,9 @@ def test_every_step_ran_and_was_reported(promoted):
 def test_reports_are_pages(promoted):
     first, _ = promoted
     for task, artifact in (("validate", "report"), ("train", "curves"), ("evaluate", "report")):
-        assert "<html" in first.artifact(task, artifact).read_text().lower()
+        page = first.page(task, artifact)
+        assert page.suffix == ".html"
+        assert "<html" in page.read_text().lower()
 
 
 def test_metrics_reach_the_kubeflow_artifacts(promoted):
