@@ -3,14 +3,15 @@
     python -m benchmarks.detection.resaving SOURCE --out OUT [--systems blocks] [--folds 0] [--page FILE]
 
 SOURCE and OUT are those of a run of `python -m benchmarks.detection`. Both classes have the history of the view
-`matched` up to its last save, which is then replaced by another. Figures go to `OUT/resaving.json` and
-`OUT/resaving.md`, and between the page's two `resaving` comments.
+`matched` up to its last save, which is then replaced by another. Each figure is kept in `OUT/resaving` as soon as it is
+known, so a run that was stopped goes on; the table goes to `OUT/resaving.md`, and between the page's two `resaving`
+comments.
 """
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.detection.learning import Detector
 from benchmarks.detection.measure import area
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval
@@ -73,9 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     protocol = Protocol(chosen.source, chosen.out)
+    saves = list(LAST_SAVES)
     found = [each for fold in chosen.folds for each in measure(protocol, chosen.systems, fold)]
-    found.sort(key=lambda each: (each.fold, chosen.systems.index(each.system)))
-    (chosen.out / "resaving.json").write_text("\n".join(each.model_dump_json() for each in found) + "\n")
+    found.sort(key=lambda each: (each.fold, chosen.systems.index(each.system), saves.index(each.last_save)))
     table = markdown(found)
     (chosen.out / "resaving.md").write_text(table)
     if chosen.page:
@@ -84,21 +86,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(protocol: Protocol, names: Sequence[str], fold: int) -> list[ResavingFigures]:
-    """Systems on a fold's test pictures after each of `LAST_SAVES`."""
+    """Systems on a fold's test pictures after each of `LAST_SAVES`; what was measured before is read back."""
     pictures, test = protocol.pictures, protocol.pictures.of_fold(fold)
     forged, copy_moves, groups = pictures.forged[test], pictures.copy_moves[test], pictures.groups[test]
     kinds = {"all": np.ones(len(test), bool), "splice": ~copy_moves, "copy_move": ~forged | copy_moves}
-    detectors = {name: protocol.detector(SYSTEMS[name], fold) for name in names}
-    found = []
+    kept = protocol.out / "resaving" / f"fold{fold}.jsonl"
+    known = _read(kept)
+    detectors: dict[str, Detector] = {}
     for last_save, then in LAST_SAVES.items():
-        recipes = {SYSTEMS[name].recipe: SYSTEMS[name].parsed for name in names}
+        missing = [name for name in names if (name, last_save) not in known]
+        recipes = {SYSTEMS[name].recipe: SYSTEMS[name].parsed for name in missing}
         maps = {name: _maps(protocol, recipe, fold, then) for name, recipe in recipes.items()}
-        for name, detector in detectors.items():
-            logits, _ = detector.answers(maps[SYSTEMS[name].recipe])
+        for name in missing:
+            if name not in detectors:
+                detectors[name] = protocol.detector(SYSTEMS[name], fold)
+            logits, _ = detectors[name].answers(maps[SYSTEMS[name].recipe])
             figures = {kind: area(forged[of], logits[of], groups[of]) for kind, of in kinds.items()}
-            found.append(ResavingFigures(system=name, fold=fold, last_save=last_save, **figures))
-            logger.info("%s, fold %d, %s: %s", name, fold, last_save, interval(found[-1].all))
-    return found
+            known[name, last_save] = ResavingFigures(system=name, fold=fold, last_save=last_save, **figures)
+            _write(kept, known.values())
+            logger.info("%s, fold %d, %s: %s", name, fold, last_save, interval(known[name, last_save].all))
+    return [known[name, last_save] for name in names for last_save in LAST_SAVES]
+
+
+def _read(kept: Path) -> dict[tuple[str, str], ResavingFigures]:
+    """Figures by system and last save."""
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    rows = map(ResavingFigures.model_validate_json, lines)
+    return {(row.system, row.last_save): row for row in rows}
+
+
+def _write(kept: Path, rows: Iterable[ResavingFigures]) -> None:
+    kept.parent.mkdir(exist_ok=True)
+    partial = kept.with_name(f".{kept.name}")
+    partial.write_text("".join(f"{row.model_dump_json()}\n" for row in rows))
+    partial.replace(kept)
 
 
 def _maps(protocol: Protocol, recipe: Recipe, fold: int, then: LastSave) -> Evidence:
