@@ -167,7 +167,7 @@ def test_the_frameworks_own_menu_is_not_there(open_page: OpenPage) -> None:
     page = open_page()
     for name in ("stToolbar", "stMainMenu", "stAppDeployButton", "stHeader"):
         for each in page.get_by_test_id(name).all():
-            assert not each.is_visible(), name
+            expect(each, name).to_be_hidden()  # waits: the style that hides it comes with the page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
