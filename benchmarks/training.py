@@ -109,20 +109,20 @@ def _of_pictures(recipe: Recipe, maps: int) -> Iterator[NDArray[np.uint8]]:
         yield np.roll(drawn[at], turns, axis=1)
 
 
-def _ratio(ours: Callable[[], object], bare: Callable[[], object], epochs: int) -> float:
+def _ratio(ours: Callable[[], object], reference: Callable[[], object], epochs: int) -> float:
     """Least time over least time, taken in turn after one epoch each for tracing and caches.
 
     The least is what the work itself takes: whatever else the machine does only ever adds.
     """
-    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    times: dict[str, list[float]] = {"ours": [], "reference": []}
     for _ in range(epochs + 1):
-        for name, run in (("ours", ours), ("bare", bare)):
+        for name, run in (("ours", ours), ("reference", reference)):
             started = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - started)
     least = {name: min(taken[1:]) for name, taken in times.items()}
-    logger.info("least epoch: ours %.2f s, bare %.2f s", least["ours"], least["bare"])
-    return least["ours"] / least["bare"]
+    logger.info("least epoch: ours %.2f s, reference %.2f s", least["ours"], least["reference"])
+    return least["ours"] / least["reference"]
 
 
 def _draw(recipe: Recipe, maps: int) -> Iterator[NDArray[np.uint8]]:

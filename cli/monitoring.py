@@ -36,7 +36,7 @@ def monitor_here(home: Home, config: MonitoringConfig, console: Console | None =
     console.print(Text(found["reason"], style=style))
     if found["shifts"]:
         console.print(_table(found["shifts"]))
-    console.print(f"  report       {run.artifact('check-drift', 'report')}", highlight=False, soft_wrap=True)
+    console.print(f"  report       {run.page('check-drift', 'report')}", highlight=False, soft_wrap=True)
     return bool(found["drifted"])
 
 

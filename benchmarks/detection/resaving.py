@@ -75,10 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     protocol = Protocol(chosen.source, chosen.out)
-    saves = list(LAST_SAVES)
-    found = [each for fold in chosen.folds for each in measure(protocol, chosen.systems, fold)]
-    found.sort(key=lambda each: (each.fold, chosen.systems.index(each.system), saves.index(each.last_save)))
-    table = markdown(found)
+    table = markdown([each for fold in sorted(chosen.folds) for each in measure(protocol, chosen.systems, fold)])
     (chosen.out / "resaving.md").write_text(table)
     if chosen.page:
         chosen.page.write_text(with_tables(chosen.page.read_text(), table, BEGIN, END))
@@ -86,7 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(protocol: Protocol, names: Sequence[str], fold: int) -> list[ResavingFigures]:
-    """Systems on a fold's test pictures after each of `LAST_SAVES`; what was measured before is read back."""
+    """Systems on a fold's test pictures after each of `LAST_SAVES`; what was measured before is read back.
+
+    Returns:
+        In order of systems, then of last saves.
+    """
     pictures, test = protocol.pictures, protocol.pictures.of_fold(fold)
     forged, copy_moves, groups = pictures.forged[test], pictures.copy_moves[test], pictures.groups[test]
     kinds = {"all": np.ones(len(test), bool), "splice": ~copy_moves, "copy_move": ~forged | copy_moves}

@@ -92,7 +92,7 @@ def test_maps_come_back_as_they_were(shape: tuple[int, int, int]) -> None:
     assert np.array_equal(decode_map(encode_map(drawn), shape), drawn)
 
 
-@pytest.mark.parametrize("png", [b"", b"no PNG", encode_map(np.zeros((8, 8, 3), np.uint8))])
+@pytest.mark.parametrize("png", [b"", b"no PNG", *(encode_map(np.zeros((8, width, 3), np.uint8)) for width in (8, 32))])
 def test_what_is_no_such_map_is_refused(png: bytes) -> None:
     with pytest.raises(StorageError, match="a map of the evidence is damaged"):
         decode_map(png, (16, 16, 3))

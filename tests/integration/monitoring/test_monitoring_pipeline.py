@@ -27,7 +27,7 @@ def test_an_unshifted_stream_starts_nothing(
     found = json.loads(done.artifact("check-drift", "drift").read_text())
     assert (found["drifted"], found["reason"]) == (False, "no shift in 300 pictures")
     assert not done.ran("retrain")
-    page = done.artifact("check-drift", "report").read_text()
+    page = done.page("check-drift", "report").read_text()
     assert "No shift." in page
     assert page.count("<svg") >= 4
 
