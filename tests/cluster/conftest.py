@@ -6,7 +6,6 @@ Needs KUBECONFIG, the images in the cluster, and a bucket that the tests and the
 
 import json
 import os
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -15,29 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_commands import fetch_json, kubectl
 
 from forgery.bundle import Bundle
 from forgery.rollout.kserve import KServeService, connect
 from forgery.rollout.port import Revision
 from forgery.rollout.transaction import deploy
+from pipelines.pod import BUCKET_CONFIG, BUCKET_SECRET
 
 REPOSITORY = Path(__file__).parents[2]
 SERVICE = "forgery"
 # A first pod, with its image there, within this; a rollout takes about 15 s on two cores.
 SERVED_WITHIN_S = 180
-
-
-def kubectl(*arguments: str, data: str | None = None, check: bool = True) -> str:
-    """Run kubectl; its output, or the test fails with what it said."""
-    done = subprocess.run(["kubectl", *arguments], input=data, text=True, capture_output=True, check=False)
-    if check and done.returncode:
-        pytest.fail(f"kubectl {' '.join(arguments)}\n{done.stdout}{done.stderr}")
-    return done.stdout + (done.stderr if not check else "")
-
-
-def fetch_json(*arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", *arguments, "-o", "json"))
-    return found
 
 
 def _established(definition: dict[str, Any]) -> bool:
@@ -79,6 +67,13 @@ def definitions(cluster: None) -> Iterator[Callable[[str], None]]:
     yield have
     for name in made:
         kubectl("delete", "crd", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def operated(cluster: None) -> bool:
+    """Whether Kubeflow's training operator runs in the cluster."""
+    selector = "control-plane=kubeflow-training-operator"
+    return bool(fetch_json("pods", "--all-namespaces", "--selector", selector)["items"])
 
 
 @pytest.fixture(scope="session")
@@ -191,3 +186,31 @@ def put(place: Place) -> Callable[..., Revision]:
         return deploy(service, bundle, place.bundles, service.read(), 0.8, run_id, lambda _: None, timeout_s)
 
     return run
+
+
+@pytest.fixture
+def runs(place: Place) -> Iterator[str]:
+    """A namespace for runs with the account, bound in the service's namespace, and the bucket's objects."""
+    namespace = f"runs-test-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "namespace", namespace)
+    _apply_to(namespace, kubectl("kustomize", str(REPOSITORY / "manifests/base/runs")))
+    for kind, name in (("secret", BUCKET_SECRET), ("configmap", BUCKET_CONFIG)):
+        found = place.get(kind, name)
+        copy = {key: found[key] for key in ("apiVersion", "kind", "data")} | {"metadata": {"name": name}}
+        kubectl("apply", "--namespace", namespace, "-f", "-", data=json.dumps(copy))
+    binding = place.get("rolebinding", "forgery-rollout")
+    binding["subjects"][0]["namespace"] = namespace
+    kubectl("apply", "--namespace", place.namespace, "-f", "-", data=json.dumps(binding))
+    yield namespace
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def apply_to() -> Callable[[str, str], None]:
+    return _apply_to
+
+
+def _apply_to(namespace: str, manifests: str) -> None:
+    """Apply what is meant for Kubeflow's namespace to another."""
+    moved = manifests.replace("namespace: kubeflow", f"namespace: {namespace}")
+    kubectl("apply", "--namespace", namespace, "-f", "-", data=moved)

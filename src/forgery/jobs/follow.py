@@ -1,5 +1,6 @@
 """Creating a job, or finding the one an earlier try has created, and waiting for its end."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ def run_job(
         status = jobs.status(name)
         for line in jobs.chief_log(name, last):
             last = line
-            logger.info("worker 0: %s", line.partition(" ")[2])
+            logger.info("worker 0: %s", _message(line.partition(" ")[2]))
         if said != status and status is not None:
             logger.info("job %s: %s %s", name, status.state, status.reason)
             said = status
@@ -53,6 +54,14 @@ def run_job(
         if status.state == "succeeded":
             return
         time.sleep(poll_s)
+
+
+def _message(line: str) -> str:
+    """What a worker says in a line of its log: its own lines are JSON, those of TensorFlow are not."""
+    try:
+        return str(json.loads(line)["message"])
+    except (ValueError, TypeError, KeyError):
+        return line
 
 
 def _start(jobs: TrainingJobs, job: Mapping[str, Any], poll_s: float) -> None:

@@ -1,7 +1,7 @@
 """Where the maps of a split lie, and which of them each of several workers reads."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from forgery.dataset.manifest import Split
 from forgery.dataset.shards import SHARD_FOLDER
-from forgery.errors import SourceError
+from forgery.errors import InvalidConfig, SourceError
 from forgery.evidence import read_evidence_info, read_index, stored_shape
 from forgery.evidence_set import read_located
 from forgery.places import open_place
@@ -67,16 +67,40 @@ class MapSplit:
         return len(self.labels) * int(np.prod(self.shape))
 
 
+@dataclass(frozen=True, order=True)
+class Piece:
+    """A shard, or where there are fewer shards than workers a part of one, of which each class has its share.
+
+    Attributes:
+        shard: Its name.
+        first: The piece's number among those of the shard.
+        of: How many they are.
+    """
+
+    shard: str
+    first: int = 0
+    of: int = 1
+
+    def maps_of(self, maps: int) -> int:
+        """How many of the shard's maps are the piece's."""
+        return len(range(self.first, maps, self.of))
+
+    def positions(self, labels: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Which of the shard's maps are the piece's, in their order, by their labels."""
+        return np.sort(np.argsort(labels, kind="stable")[self.first :: self.of])
+
+
 def open_split(evidence_set: Path, split: Split, worker: int = 0, workers: int = 1) -> MapSplit:
     """Find the maps of a split; reads the index, and of files the tar headers, alone.
 
     Args:
         evidence_set: From the ELA step; the shards of other workers may be absent.
         split: Which.
-        worker: Which of `workers` reads; whole shards are dealt to them, the same ones each time.
+        worker: Which of `workers` reads; see `deal`.
         workers: How many there are.
 
     Raises:
+        InvalidConfig: There are fewer maps than workers.
         SourceError: A shard or a member that the index names is missing.
     """
     info = read_evidence_info(evidence_set)
@@ -86,27 +110,34 @@ def open_split(evidence_set: Path, split: Split, worker: int = 0, workers: int =
         maps[row.shard] += 1
         forged += row.label == "forged"
     hands = deal(maps, workers)
+    if workers > 1 and not all(hands):
+        raise InvalidConfig(f"workers is {workers}, and the {split} split has {maps.total()} maps: set it lower")
     return MapSplit(
         shape=stored_shape(recipe) if info.masks else recipe.shape,
-        shards=tuple(sorted(_shards_of(evidence_set, split, set(hands[worker])), key=lambda shard: shard.content.name)),
+        shards=tuple(sorted(_shards_of(evidence_set, split, hands[worker]), key=lambda shard: shard.content.name)),
         masks=info.masks,
         counts=(maps.total() - forged, forged),
-        most=max(sum(maps[name] for name in hand) for hand in hands),
+        most=max(sum(piece.maps_of(maps[piece.shard]) for piece in hand) for hand in hands),
     )
 
 
-def _shards_of(evidence_set: Path, split: Split, names: set[str]) -> Iterator[Shard]:
+def _shards_of(evidence_set: Path, split: Split, pieces: Sequence[Piece]) -> Iterator[Shard]:
     """Members' names are held for one shard at a time: those of a million maps take more than what is kept of them."""
     where = read_evidence_info(evidence_set).place
     place = open_place(where) if where else None
     for name, found in groupby(read_located(evidence_set, split), key=lambda each: each[0].shard):
-        if name in names:
-            rows, maps = zip(*found, strict=True)
-            labels = np.array([row.label == "forged" for row in rows], np.float32)
+        own = [piece for piece in pieces if piece.shard == name]
+        if not own:
+            continue
+        rows, maps = zip(*found, strict=True)
+        labels = np.array([row.label == "forged" for row in rows], np.float32)
+        for piece in own:
+            taken = piece.positions(labels)
             if place is None:
-                yield _in_file(ShardFile(evidence_set / SHARD_FOLDER / name), [row.member for row in rows], labels)
+                members = [rows[at].member for at in taken]
+                yield _in_file(ShardFile(evidence_set / SHARD_FOLDER / name), members, labels[taken])
             else:
-                yield _in_packs(PackedShard.of(name, place, where, maps), labels)
+                yield _in_packs(PackedShard.of(name, place, where, [maps[at] for at in taken]), labels[taken])
 
 
 def _in_file(file: ShardFile, members: list[str], labels: NDArray[np.float32]) -> Shard:
@@ -121,14 +152,24 @@ def _in_packs(packed: PackedShard, labels: NDArray[np.float32]) -> Shard:
     return Shard(packed, np.cumsum(packed.sizes) - packed.sizes, packed.sizes, labels)
 
 
-def deal(shards: Mapping[str, int], workers: int) -> list[list[str]]:
-    """Names of shards for each worker, so that all have about as many maps: the largest first, to who has the least.
+def deal(shards: Mapping[str, int], workers: int) -> list[list[Piece]]:
+    """What each worker reads, the same each time: about as many maps, the largest first, to who has the least.
+
+    Whole shards, so that each worker fetches its own alone. Where there are fewer than workers each is cut into equal
+    pieces, and several workers fetch it.
 
     Args:
         shards: Maps of each shard by its name.
-        workers: How many; with fewer shards some get none.
+        workers: How many; with fewer maps some get none.
     """
-    hands: list[list[str]] = [[] for _ in range(workers)]
-    for name in sorted(shards, key=lambda name: (-shards[name], name)):
-        min(hands, key=lambda hand: sum(shards[each] for each in hand)).append(name)
+    cuts = -(-workers // len(shards)) if shards else 1
+    pieces = {
+        piece: piece.maps_of(maps)
+        for name, maps in shards.items()
+        for piece in (Piece(name, first, cuts) for first in range(cuts))
+        if piece.maps_of(maps)
+    }
+    hands: list[list[Piece]] = [[] for _ in range(workers)]
+    for piece in sorted(pieces, key=lambda piece: (-pieces[piece], piece)):
+        min(hands, key=lambda hand: sum(pieces[each] for each in hand)).append(piece)
     return [sorted(hand) for hand in hands]

@@ -64,8 +64,8 @@ def fetch_evidence(parcel: Parcel, folder: Path, worker: int, workers: int) -> N
     wanted: set[str] = set()
     for split in EVIDENCE_SPLITS:
         maps = Counter(row.shard for row in read_index(folder, split))
-        own = maps if split == "validation" and worker == 0 else deal(maps, workers)[worker]
-        wanted.update(f"shards/{name}" for name in own)
+        own = {piece.shard for piece in deal(maps, workers)[worker]}
+        wanted.update(f"shards/{name}" for name in (maps if split == "validation" and worker == 0 else own))
     parcel.fetch(EVIDENCE, folder, lambda path: path in wanted)
 
 

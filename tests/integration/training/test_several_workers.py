@@ -21,7 +21,8 @@ from forgery.engine import Engine
 from forgery.errors import InvalidConfig
 from forgery.golden import check_golden
 from forgery.training.export import read_draft
-from forgery.training.map_split import deal, open_split
+from forgery.training.map_split import Piece, deal, open_split
+from forgery.training.reading import encoded
 from forgery.training.train import train
 from forgery.training.workers import alone, join_workers
 
@@ -116,8 +117,32 @@ def test_every_map_is_one_workers(make_evidence: Any, workers: int) -> None:
 
 
 def test_shards_are_dealt_by_their_maps() -> None:
-    assert deal({"a": 10, "b": 9, "c": 8, "d": 1}, 2) == [["a", "d"], ["b", "c"]]
-    assert deal({"a": 1}, 2) == [["a"], []]
+    assert deal({"a": 10, "b": 9, "c": 8, "d": 1}, 2) == [[Piece("a"), Piece("d")], [Piece("b"), Piece("c")]]
+
+
+def test_fewer_shards_than_workers_are_cut() -> None:
+    assert deal({"a": 9}, 2) == [[Piece("a", 0, 2)], [Piece("a", 1, 2)]]
+    hands = deal({"a": 9, "b": 4}, 3)
+    assert sorted(piece for hand in hands for piece in hand) == [Piece(name, at, 2) for name in "ab" for at in (0, 1)]
+    assert all(hands)
+    assert deal({"a": 1}, 2) == [[Piece("a", 0, 2)], []]
+
+
+@pytest.mark.parametrize("where", ["in files", "in packs"])
+def test_one_shard_is_shared_with_each_class_evenly(make_evidence: Any, in_packs: Any, where: str) -> None:
+    evidence = make_evidence(counts=(24, 12), shards=1)
+    if where == "in packs":
+        evidence = in_packs(evidence)
+    alone, *parts = [open_split(evidence.path, "train", *share) for share in ((0, 1), (0, 3), (1, 3), (2, 3))]
+    assert [(len(part.labels), int(part.labels.sum())) for part in parts] == [(8, 4)] * 3
+    pngs = [png for part in parts for png, _ in encoded(part).as_numpy_iterator()]
+    assert sorted(pngs) == sorted(png for png, _ in encoded(alone).as_numpy_iterator())
+
+
+def test_more_workers_than_maps_are_refused(make_evidence: Any) -> None:
+    evidence = make_evidence(counts=(24, 4), shards=1)
+    with pytest.raises(InvalidConfig, match="workers is 5, and the validation split has 4 maps"):
+        open_split(evidence.path, "validation", 0, 5)
 
 
 @pytest.mark.parametrize("cluster", ["", '{"cluster": {"worker": ["127.0.0.1:1"]}, "task": {"index": 0}}'])

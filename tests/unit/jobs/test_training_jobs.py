@@ -78,7 +78,7 @@ class Jobs:
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
 
     def chief_log(self, name: str, since: str) -> list[str]:
-        lines = ["2026-01-01T00:00:01Z epoch 1", "2026-01-01T00:00:02Z epoch 2"]
+        lines = ['2026-01-01T00:00:01Z {"level": "info", "message": "epoch 1"}', "2026-01-01T00:00:02Z E0000 [7]"]
         return [line for line in lines if line > since]
 
     def delete(self, name: str) -> None:
@@ -93,7 +93,8 @@ def test_a_job_is_created_and_followed_to_its_end(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.INFO):
         run_job(jobs, JOB, poll_s=0)
     assert jobs.did == ["create"]
-    assert [record.getMessage() for record in caplog.records].count("worker 0: epoch 1") == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert [line for line in said if line.startswith("worker 0")] == ["worker 0: epoch 1", "worker 0: E0000 [7]"]
 
 
 def test_a_step_that_is_tried_again_follows_the_job_that_runs() -> None:
