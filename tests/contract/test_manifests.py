@@ -179,6 +179,22 @@ def test_knative_has_one_port_a_component(with_component: Callable[[str], Object
     assert not [key for key in objects if key[0] == "PodDisruptionBudget"]
 
 
+def test_knative_is_given_nothing_that_it_refuses(with_component: Callable[[str], Objects]) -> None:
+    objects = with_component("knative")
+    (server,) = objects["ServingRuntime", "forgery", "forgery-tensorflow"]["spec"]["containers"]
+    service = objects["InferenceService", "forgery", "forgery"]["spec"]
+    (door,) = service["transformer"]["containers"]
+    assert not any("securityContext" in service[component] for component in ("predictor", "transformer"))
+    for container in (server, door):
+        assert (container["securityContext"]["runAsNonRoot"], container["securityContext"]["runAsUser"]) == (
+            True,
+            10001,
+        )
+        assert not [each for each in container.get("env", []) if "fieldRef" in each.get("valueFrom", {})]
+    # Knative moves an HTTP probe to the container's port, and the predictor's speaks gRPC.
+    assert set(server["livenessProbe"]) - {"periodSeconds", "timeoutSeconds", "failureThreshold"} == {"tcpSocket"}
+
+
 def test_requests_inside_scale_the_components_apart(with_component: Callable[..., Objects]) -> None:
     from serving.metrics import INSIDE
 
