@@ -112,7 +112,7 @@ def test_replicas_follow_requests_inside(
         kubectl("annotate", "inferenceservice", "forgery", "--namespace", place.namespace, "tests/looked=again")
         time.sleep(20)
         assert replicas(place, "transformer") >= 3
-    said = conditions(place, "transformer")
+        said = conditions(place, "transformer")
     assert (said["Ready"], said["Active"], said["Fallback"]) == ("True", "True", "False")
     assert set(answered) == {200}
 
