@@ -104,7 +104,7 @@ def test_replicas_follow_requests_inside(
     put(make_bundle(bias=0.0, seed=0), "a")
     for component in COMPONENTS:
         wait_until(place, lambda: replicas(place, component) == 2, timeout_s=120)  # noqa: B023
-        assert conditions(place, component)["Active"] == "False"
+        wait_until(place, lambda: conditions(place, component).get("Active") == "False", timeout_s=120)  # noqa: B023
     kubectl("rollout", "status", "deployment", "--namespace", place.namespace, "--timeout=180s")
     with callers(place.url()) as answered:
         wait_until(place, lambda: replicas(place, "transformer") == 3, timeout_s=180)
