@@ -65,15 +65,15 @@ def wait_until_said(namespace: str, wanted: str, timeout_s: float = 400) -> None
         assert time.monotonic() < ends, log
 
 
-def worker_pods(namespace: str) -> dict[str, dict[str, Any]]:
+def worker_pods(namespace: str) -> list[str]:
     pods = fetch_json("pods", "--namespace", namespace, "--selector", "training.kubeflow.org/replica-type=worker")
-    return {each["metadata"]["name"]: each for each in pods["items"]}
+    return sorted(each["metadata"]["name"] for each in pods["items"])
 
 
 def test_two_workers_train_and_a_lost_one_comes_back(place: Any, namespace: str) -> None:
     train(place, namespace)
     wait_until_said(namespace, "epoch 2:")
-    first, second = sorted(worker_pods(namespace))
+    first, second = worker_pods(namespace)
     assert (first[-9:], second[-9:]) == ("-worker-0", "-worker-1")
     kubectl("delete", "pod", second, "--namespace", namespace, "--grace-period=0", "--force")
     phase, log = ended(namespace, timeout_s=400), container_log(namespace, "main")

@@ -186,10 +186,8 @@ def test_knative_is_given_nothing_that_it_refuses(with_component: Callable[[str]
     (door,) = service["transformer"]["containers"]
     assert not any("securityContext" in service[component] for component in ("predictor", "transformer"))
     for container in (server, door):
-        assert (container["securityContext"]["runAsNonRoot"], container["securityContext"]["runAsUser"]) == (
-            True,
-            10001,
-        )
+        user = container["securityContext"]
+        assert (user["runAsNonRoot"], user["runAsUser"]) == (True, 10001)
         assert not [each for each in container.get("env", []) if "fieldRef" in each.get("valueFrom", {})]
     # Knative moves an HTTP probe to the container's port, and the predictor's speaks gRPC.
     assert set(server["livenessProbe"]) - {"periodSeconds", "timeoutSeconds", "failureThreshold"} == {"tcpSocket"}

