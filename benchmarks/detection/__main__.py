@@ -2,7 +2,8 @@
 
     python -m benchmarks.detection FOLDER --out OUT [--systems blocks ela-cnn] [--folds 0 1 2 3 4] [--weights FILE]
 
-With --page FILE the tables are also written into that page, between its two `tables` comments.
+With --page FILE the tables are also written into that page, between its two `tables` comments; rows of systems that OUT
+lacks stay.
 
 OUT keeps evidence, networks and answers: a run that was stopped goes on from there, and further systems or folds join
 those that are there. `OUT/results.json` and `OUT/results.md` are written anew from all of them after each fold.
@@ -21,7 +22,7 @@ from benchmarks.detection.protocol import Protocol, pooled
 from benchmarks.detection.report import BEGIN, END, Results, SystemResult, markdown, system_result
 from benchmarks.detection.systems import SYSTEMS, System
 from benchmarks.detection.views import RAW, VIEWS
-from benchmarks.page import with_tables
+from benchmarks.page import with_rows
 from forgery.dataset.manifest import read_info
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_report(protocol)
     page = write_report(protocol)
     if chosen.page:
-        chosen.page.write_text(with_tables(chosen.page.read_text(), page, BEGIN, END))
+        chosen.page.write_text(with_rows(chosen.page.read_text(), page, BEGIN, END))
     return 0
 
 

@@ -24,7 +24,7 @@ from benchmarks.detection.measure import area, within_picture
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval, number
 from benchmarks.detection.systems import SYSTEMS
-from benchmarks.page import with_tables
+from benchmarks.page import with_rows
 from forgery.histories import saved
 from forgery.metrics import Estimate
 from forgery.progress import track
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = markdown(found)
     (chosen.out / "outside.md").write_text(table)
     if chosen.page:
-        chosen.page.write_text(with_tables(chosen.page.read_text(), table, BEGIN, END))
+        chosen.page.write_text(with_rows(chosen.page.read_text(), table, BEGIN, END))
     return 0
 
 

@@ -25,7 +25,7 @@ from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval
 from benchmarks.detection.systems import SYSTEMS
 from benchmarks.detection.views import with_history
-from benchmarks.page import with_tables
+from benchmarks.page import with_rows
 from forgery.cores import available_cores
 from forgery.last_saves import LastSave
 from forgery.metrics import Estimate
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = markdown([each for fold in sorted(chosen.folds) for each in measure(protocol, chosen.systems, fold)])
     (chosen.out / "resaving.md").write_text(table)
     if chosen.page:
-        chosen.page.write_text(with_tables(chosen.page.read_text(), table, BEGIN, END))
+        chosen.page.write_text(with_rows(chosen.page.read_text(), table, BEGIN, END, named_by=2))
     return 0
 
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks import __main__ as runner
+from benchmarks.page import with_rows
 from benchmarks.rows import Row
 
 
@@ -58,3 +59,74 @@ def test_unknown_benchmark_is_refused_with_those_there_are(capsys: pytest.Captur
     with pytest.raises(SystemExit):
         runner.main(["nothing"])
     assert "no benchmark 'nothing'" in capsys.readouterr().err
+
+
+BEFORE = """# Title
+<!-- t -->
+
+Words of then.
+
+### Raw
+
+| system | folds | area |
+|---|---|---|
+| a | 0, 1 | .5 |
+| b | 0, 1 | .6 |
+| z | 0 | .7 |
+
+### Shared
+
+| system | folds | area |
+|---|---|---|
+| b | 0, 1 | .3 |
+
+<!-- /t -->
+after
+"""
+WRITTEN = """
+Words of now.
+
+### Raw
+
+| system | folds | area |
+|---|---|---|
+| a | 0, 1, 2 | .55 |
+| c | 0 | .1 |
+| z | 0 | .71 |
+"""
+
+
+def test_rows_of_what_was_not_run_stay_in_their_place() -> None:
+    page = with_rows(BEFORE, WRITTEN, "<!-- t -->", "<!-- /t -->")
+    assert (
+        page
+        == """# Title
+<!-- t -->
+
+Words of now.
+
+### Raw
+
+| system | folds | area |
+|---|---|---|
+| a | 0, 1, 2 | .55 |
+| b | 0, 1 | .6 |
+| c | 0 | .1 |
+| z | 0 | .71 |
+
+<!-- /t -->
+after
+"""
+    )
+
+
+def test_rows_are_known_by_several_cells_where_one_is_not_enough() -> None:
+    page = "<t>\n| s | save | x |\n|---|---|---|\n| a, 0 | none | 1 |\n| a, 0 | 90 | 2 |\n</t>"
+    new = "| s | save | x |\n|---|---|---|\n| a, 0 | 90 | 3 |\n"
+    rows = [line for line in with_rows(page, new, "<t>", "</t>", named_by=2).splitlines() if line.startswith("| a")]
+    assert rows == ["| a, 0 | none | 1 |", "| a, 0 | 90 | 3 |"]
+
+
+def test_rows_of_a_table_with_other_columns_do_not_stay() -> None:
+    new = WRITTEN.replace("| area |", "| accuracy |")
+    assert "| b |" not in with_rows(BEFORE, new, "<!-- t -->", "<!-- /t -->")
