@@ -34,8 +34,8 @@ def with_rows(page: str, tables: str, begin: str, end: str, named_by: int = 1) -
     there = {(heading, lines[0]): lines[2:] for heading, lines in _parts(old) if _is_row(lines[0])}
     written = list[str]()
     for heading, lines in _parts(tables):
-        kept = there.get((heading, lines[0]), [])
-        written += lines[:2] + _merged(kept, lines[2:], named_by)
+        kept = there.get((heading, lines[0]))
+        written += lines[:2] + _merged(kept, lines[2:], named_by) if kept else lines
     return with_tables(page, "\n".join(written), begin, end)
 
 

@@ -88,6 +88,8 @@ Words of now.
 
 ### Raw
 
+As they are.
+
 | system | folds | area |
 |---|---|---|
 | a | 0, 1, 2 | .55 |
@@ -106,6 +108,8 @@ def test_rows_of_what_was_not_run_stay_in_their_place() -> None:
 Words of now.
 
 ### Raw
+
+As they are.
 
 | system | folds | area |
 |---|---|---|
