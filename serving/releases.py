@@ -12,7 +12,7 @@ from forgery.errors import ForgeryError
 from forgery.rollout.local import Spec
 from forgery.stores import fetch
 from serving.processes import Process, forget_old_logs
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import LOOPBACK, free_ports
 from serving.state import PublishedStatus, StateFolder
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Predictors:
             self._fail(str(error) or type(error).__name__)
             return
         self._starts += 1
-        logs, http_port = self._folder.path / "logs", usable_port(LOOPBACK, 0)
+        logs, (http_port,) = self._folder.path / "logs", free_ports(1)
         arguments = ["--model_dir", str(candidate.fetched.result().path), "--model_name", self._model_name]
         arguments += ["--host", LOOPBACK, "--http_port", str(http_port)]
         arguments += ["--grpc_port", str(self._grpc_port), "--share_grpc_port"]

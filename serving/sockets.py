@@ -1,11 +1,15 @@
 """Listening sockets and free ports."""
 
+import contextlib
 import http.client
+import random
 import socket
+from pathlib import Path
 
 from forgery.errors import InvalidConfig
 
 LOOPBACK = "127.0.0.1"
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -28,10 +32,36 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def usable_port(host: str, port: int) -> int:
-    """The port itself if nobody listens on it, or a free one for 0. Raises InvalidConfig."""
-    with listen(host, port) as probe:
-        return int(probe.getsockname()[1])
+def usable_ports(host: str, *wanted: int) -> list[int]:
+    """The wanted ports if nobody listens on them, in their order; for each 0 a free one, all different.
+
+    Raises:
+        InvalidConfig: A port is taken or may not be used.
+    """
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(listen(host, port) if port else _listen_anywhere(host)) for port in wanted]
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different loopback ports that nobody listens on."""
+    return usable_ports(LOOPBACK, *[0] * count)
+
+
+def _listen_anywhere(host: str) -> socket.socket:
+    # For 0 the kernel gives a port that an outgoing connection may have by the time a server binds it.
+    quiet = _quiet_ports()
+    for port in random.SystemRandom().sample(quiet, min(20, len(quiet))):
+        with contextlib.suppress(InvalidConfig):
+            return listen(host, port)
+    return listen(host, 0)
+
+
+def _quiet_ports() -> range:
+    """Ports that no outgoing connection gets and no node port of Kubernetes has (these begin at 30000)."""
+    # Where the kernel does not tell: IANA's range, RFC 6335, section 6.
+    first = int(_EPHEMERAL.read_text().split()[0]) if _EPHEMERAL.exists() else 49152
+    return range(20_000, min(first, 30_000))
 
 
 def reserve_shared_port() -> socket.socket:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from serving.processes import Process
 from serving.releases import Backoff, Predictors
-from serving.sockets import LOOPBACK, answers, reserve_shared_port, usable_port
+from serving.sockets import LOOPBACK, answers, reserve_shared_port, usable_ports
 from serving.state import StateFolder
 
 logger = logging.getLogger(__name__)
@@ -50,11 +50,11 @@ def run(
     folder = StateFolder(state)
     with folder.held(), closing(reserve_shared_port()) as shared, _stop_signal() as stop:
         hop_port = int(shared.getsockname()[1])
-        ports = usable_port(host, http_port), usable_port(host, grpc_port)
+        http_port, grpc_port = usable_ports(host, http_port, grpc_port)
         # Closed in the other order: the front first, while predictors can still answer what is inside.
         with (
             closing(Predictors(folder, model_name, hop_port)) as predictors,
-            closing(Front(folder, *ports, hop_port, model_name, host)) as front,
+            closing(Front(folder, http_port, grpc_port, hop_port, model_name, host)) as front,
         ):
             announced = False
             while not stop.wait(_POLL_S):

@@ -13,7 +13,7 @@ import httpx
 import psutil
 
 from forgery.bundle import KERAS_FILE, Bundle
-from serving.sockets import LOOPBACK, answers, usable_port
+from serving.sockets import LOOPBACK, answers, free_ports
 
 _START_TIMEOUT_S = 180.0
 MODEL_NAME = "forgery"
@@ -57,7 +57,7 @@ class Server:
 @contextmanager
 def running(module: str, arguments: Sequence[str], ready_path: str, log: Path) -> Iterator[Server]:
     """Run `python -m module` until the block ends; it is ready when the block begins."""
-    http_port, grpc_port = usable_port(LOOPBACK, 0), usable_port(LOOPBACK, 0)
+    http_port, grpc_port = free_ports(2)
     ports = {"{http_port}": str(http_port), "{grpc_port}": str(grpc_port)}
     command = [sys.executable, "-m", module, *(ports.get(each, each) for each in arguments)]
     start = time.monotonic()

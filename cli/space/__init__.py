@@ -31,7 +31,7 @@ from forgery.exports.extra import need
 from forgery.exports.proof import Proof
 from forgery.exports.travelling import MODULES, REQUIREMENTS, copy_library, copy_package, engine_of, pinned_deeply
 from forgery.golden import TOLERANCE, read_golden
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import LOOPBACK, free_ports
 
 # Beyond what scoring needs: what the servers and the page import.
 LIBRARY = (*(name for name in MODULES if name != "scoring"), "feedback", "golden", "s3")
@@ -129,7 +129,7 @@ def _prove(bundle: Bundle, folder: Path, engine: str) -> Proof:
 @contextmanager
 def _running(folder: Path) -> Iterator[str]:
     """The Space as its container starts it, page and all; the address of its endpoint."""
-    page, rest, grpc, behind, behind_grpc = (str(usable_port(LOOPBACK, 0)) for _ in range(5))
+    page, rest, grpc, behind, behind_grpc = map(str, free_ports(5))
     command = [sys.executable, "app.py", "--port", page, "--address", LOOPBACK]
     command += ["--endpoint-ports", rest, grpc, "--predictor-ports", behind, behind_grpc]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FORGERY_")}

@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from forgery.rollout.local import LocalService
 from forgery.stores import publish
+from serving.sockets import free_ports
 
 # Of an endpoint with a trained model: then the screenshots of the documentation are made anew.
 SCREENSHOTS_OF = os.environ.get("FORGERY_SCREENSHOTS_OF", "")
@@ -57,12 +57,6 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield running
         running.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(ready: Callable[[], bool], process: subprocess.Popen[Any], what: str) -> None:
@@ -116,7 +110,7 @@ def endpoint(home: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def site(home: Path, endpoint: str, browser: Browser) -> Iterator[Site]:
     """The page of `forgery ui`, its examples made."""
-    port = _free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "cli", "ui", "--url", endpoint, "--port", str(port)]
     environment = {**os.environ, "FORGERY_HOME": str(home)}
     url, examples = f"http://127.0.0.1:{port}", home / "examples"

@@ -23,7 +23,7 @@ from serving.detect import detect_router
 from serving.limits import ServingLimits
 from serving.predictor import Predictor
 from serving.server import Address, HardenedModelServer
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import LOOPBACK, free_ports
 from serving.transformer import Transformer
 from serving.upstream import Upstream
 
@@ -94,7 +94,7 @@ async def _served(recipe: str, files: list[bytes]) -> list[NDArray[np.uint8]]:
     rule = DecisionRule(threshold=0.5, band_low=0.5, band_high=0.5)
     lineage = Lineage(dataset_digest="", run_id="", code_version="")
     info = BundleInfo(recipe=recipe, backbone="cnn", temperature=1, decision=rule, lineage=lineage)
-    ports = [usable_port(LOOPBACK, 0) for _ in range(4)]
+    ports = free_ports(4)
     predictor = Predictor("forgery", Bundle(Path(), "0" * 32, info), recorder, limits)
     upstream = Upstream(f"{LOOPBACK}:{ports[1]}", "forgery")
     behind = HardenedModelServer(predictor, Address(LOOPBACK, *ports[:2]), limits)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loopback import free_ports
 from minio import Minio
+
+from serving.sockets import free_ports
 
 START_TIMEOUT_S = 60
 

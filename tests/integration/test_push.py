@@ -15,7 +15,7 @@ from hub_double import REGULAR_BYTES, TOKEN, Hub, running
 from forgery.bundle import Bundle
 from forgery.errors import InvalidConfig, ServiceUnavailable, StorageError
 from forgery.exports.push import own_token, push
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import free_ports
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_name_that_cannot_be_is_refused(hub: Hub, folder: Path) -> None:
 
 
 def test_a_hub_that_does_not_answer_leaves_the_export(hub: Hub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"http://127.0.0.1:{usable_port(LOOPBACK, 0)}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
     with pytest.raises(ServiceUnavailable, match=f"does not answer at {url}; the export stays in"):
         push(folder, "me/x", "model", TOKEN)

@@ -1,6 +1,5 @@
 import logging
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 
 from forgery.errors import InvalidConfig, ServiceUnavailable
 from forgery.tracking import open_run, register_version, set_champion
+from serving.sockets import free_ports
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,6 @@ def client(database: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=database, registry_uri=database)
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_run_keeps_what_it_was_told(database: str, client: Any, tmp_path: Path) -> None:
@@ -140,7 +134,7 @@ def test_other_kinds_of_place_are_refused(tracking: str) -> None:
 def test_a_server_that_is_down_costs_seconds_and_no_training(
     caplog: pytest.LogCaptureFixture, make_bundle: Any
 ) -> None:
-    down = f"http://user:secret@127.0.0.1:{closed_port()}"
+    down = f"http://user:secret@127.0.0.1:{free_ports(1)[0]}"
     started = time.monotonic()
     with caplog.at_level(logging.WARNING), open_run(down, "run") as run:
         run.log_metrics({"loss": 1.0})

@@ -16,16 +16,12 @@ import httpx
 import pytest
 import yaml
 
+from serving.sockets import free_ports
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 MANIFEST = Path(__file__).parents[2] / "manifests/base/tracking/mlflow.yaml"
 STARTED_WITHIN_S = 120
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def installed(program: str) -> str | None:
@@ -49,7 +45,7 @@ def postgres() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     if user:
         shutil.chown(folder, user)
-    data, port = folder / "data", free_port()
+    data, (port,) = folder / "data", free_ports(1)
     arguments = [initdb, "-D", str(data), "-U", "mlflow", "--auth=trust", "-E", "UTF8"]
     subprocess.run(arguments, check=True, capture_output=True, user=user, cwd=folder)
     options = ["-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
@@ -78,7 +74,7 @@ def tracking(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """An MLflow server with the manifest's arguments but for its places."""
     deployment = next(each for each in yaml.safe_load_all(MANIFEST.read_text()) if each["kind"] == "Deployment")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    folder, (port,) = tmp_path_factory.mktemp("mlflow"), free_ports(1)
     places = {"--host": "127.0.0.1", "--port": str(port), "--artifacts-destination": str(folder / "artifacts")}
     arguments = [
         f"{key}={places.get(key, value)}" if value else key

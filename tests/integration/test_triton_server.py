@@ -21,7 +21,7 @@ from forgery.bundle import Bundle
 from forgery.engine import OUTPUTS, Engine
 from forgery.exports import export_bundle
 from forgery.exports.proof import probes
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import LOOPBACK, free_ports
 
 TRITON = os.environ.get("FORGERY_TRITON", "")
 START_TIMEOUT_S = 60
@@ -45,7 +45,7 @@ def url(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     (packages,) = environment.glob("lib/python3.*/site-packages")
     server = packages / "pytriton" / "tritonserver"
     backends(server, packages, folder / "backends")
-    port = usable_port(LOOPBACK, 0)
+    (port,) = free_ports(1)
     command = [server / "bin" / "tritonserver", f"--model-repository={folder / 'repository'}"]
     command += [f"--backend-directory={folder / 'backends'}", f"--http-address={LOOPBACK}", f"--http-port={port}"]
     command += ["--allow-grpc=false", "--allow-metrics=false"]

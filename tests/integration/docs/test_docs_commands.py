@@ -27,7 +27,7 @@ from forgery.exports import FORMATS
 from forgery.rollout.port import Revision
 from forgery.rollout.service import open_service
 from forgery.stores import publish
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import free_ports
 
 PAGES = ["tutorial.md", *sorted(f"how-to/{path.name}" for path in (DOCS / "how-to").glob("*.md"))]
 # Minutes in the tutorial; the same steps on what a test has time for.
@@ -74,7 +74,7 @@ def run(text: str, folder: Path, **environment: str) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(LIMIT_S + 20)
 def test_the_tutorial_goes_from_nothing_to_a_model_and_back(tmp_path: Path) -> None:
-    http, grpc = usable_port(LOOPBACK, 0), usable_port(LOOPBACK, 0)
+    http, grpc = free_ports(2)
     text = script("tutorial.md").replace("127.0.0.1:8080", f"127.0.0.1:{http}").replace("pictures 120", "pictures 60")
     text = text.replace("forgery serve", f"forgery serve --http-port {http} --grpc-port {grpc}")
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(QUICK))

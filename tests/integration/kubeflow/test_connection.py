@@ -1,7 +1,6 @@
 """Reaching a server, or being told in one line why not."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -12,12 +11,7 @@ from kfp_backend import Backend, Fault
 from kfp_invocation import Forgery
 
 from cli.kubeflow.connection import Address, connect
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from serving.sockets import free_ports
 
 
 def one_line(text: str) -> str:
@@ -33,7 +27,7 @@ def test_without_a_host_the_way_out_is_named(run_cli: Forgery) -> None:
 
 
 def test_wrong_host_is_one_line(run_cli: Forgery) -> None:
-    result = run_cli("runs", "list", "--host", f"http://127.0.0.1:{free_port()}")
+    result = run_cli("runs", "list", "--host", f"http://127.0.0.1:{free_ports(1)[0]}")
     assert result.code == 5
     assert "no answer at http://127.0.0.1:" in one_line(result.err)
     assert "Connection refused" in result.err

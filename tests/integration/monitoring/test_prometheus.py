@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from loopback import free_ports
 
 from forgery.bundle import Bundle, seal
 from forgery.golden import golden_picture
 from forgery.monitoring.payloads import PictureFacts, Scored
 from forgery.monitoring.reference import Reference, write_reference
+from serving.sockets import free_ports
 
 pytestmark = [
     pytest.mark.slow,

@@ -22,7 +22,7 @@ from serving.limits import ServingLimits
 from serving.payload_log import PayloadLog
 from serving.predictor import Predictor
 from serving.server import Address, HardenedModelServer
-from serving.sockets import LOOPBACK, usable_port
+from serving.sockets import LOOPBACK, free_ports
 from serving.transformer import Transformer
 from serving.upstream import Upstream
 from serving.v1 import predict_router
@@ -58,10 +58,6 @@ def bundle_of(recipe: str = RECIPE, digest: str = "a" * 32, band: tuple[float, f
     metrics = {"f1": 0.81, "f1_low": 0.77, "f1_high": 0.85}
     info = BundleInfo(recipe=recipe, backbone="cnn", temperature=1, decision=rule, lineage=lineage, metrics=metrics)
     return Bundle(Path(), digest, info)
-
-
-def free_port() -> int:
-    return usable_port(HOST, 0)
 
 
 class Loop:
@@ -120,13 +116,13 @@ class Pair:
         self._payloads = payloads
         self._loop = loop
         self._limits = limits
-        self._ports = [free_port() for _ in range(3)]
+        self._ports = free_ports(3)
         self.predictor = self.new_predictor(bundle_of())
         self.transformer = self._new_transformer()
 
     def new_predictor(self, bundle: Bundle) -> Server:
         """A predictor on the shared gRPC port and an HTTP port of its own."""
-        http_port = free_port()
+        (http_port,) = free_ports(1)
 
         def make() -> HardenedModelServer:
             address = Address(HOST, http_port, self._ports[0], share_grpc_port=True)

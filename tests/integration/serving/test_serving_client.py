@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from serving_harness import HOST, Pair, free_port
+from serving_harness import HOST, Pair
 
 from cli.endpoint import open_endpoint, predict, score
 from forgery.errors import InvalidConfig, PictureRejected, ServiceUnavailable
+from serving.sockets import free_ports
 
 
 def urls(pair: Pair) -> tuple[str, str, str]:
@@ -42,7 +43,7 @@ def test_one_picture_is_scored_or_refused(pair: Pair, jpeg: bytes) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_nobody_there_is_told_with_the_address(scheme: str, jpeg: bytes) -> None:
-    url = f"{scheme}://{HOST}:{free_port()}"
+    url = f"{scheme}://{HOST}:{free_ports(1)[0]}"
     with pytest.raises(ServiceUnavailable, match=url):
         score(url, "a.jpg", jpeg)
 

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
-from serving_harness import HOST, LIMITS, OTHER_RECIPE, RECIPE, Loop, Pair, bundle_of, free_port
+from serving_harness import HOST, LIMITS, OTHER_RECIPE, RECIPE, Loop, Pair, bundle_of
 
 from forgery.recipes import parse_recipe
 from serving.limits import ServingLimits
@@ -265,12 +265,3 @@ def test_every_request_leaves_one_line_without_the_picture(
     assert before["request_id"] == behind["request_id"] == "id-1"
     assert (before["code"], before["labels"], len(before["pictures"][0])) == ("200", ["authentic"], 16)
     assert all(len(json.dumps(line)) < 600 for line in lines)
-
-
-def test_a_taken_port_is_told(serving_loop: Loop, own_pair: Pair) -> None:
-    from forgery.errors import InvalidConfig
-    from serving.sockets import usable_port
-
-    with pytest.raises(InvalidConfig, match="choose another port"):
-        usable_port(HOST, int(own_pair.transformer.url.rsplit(":", 1)[1]))
-    assert free_port() > 0

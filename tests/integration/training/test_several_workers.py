@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loopback import free_ports
 
 from forgery.config import RunConfig
 from forgery.engine import Engine
@@ -25,6 +24,7 @@ from forgery.training.map_split import Piece, deal, open_split
 from forgery.training.reading import encoded
 from forgery.training.train import train
 from forgery.training.workers import alone, join_workers
+from serving.sockets import free_ports
 
 SCRIPT = Path(__file__).with_name("train_as_worker.py")
 OPTIONS = {"epochs": 6, "batch_size": 16, "patience": 6, "learning_rate": 5e-4}

@@ -1,9 +1,7 @@
 """The training step with two workers, from end to end: the operator's part is played by processes on this machine."""
 
-import contextlib
 import json
 import os
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from forgery.golden import check_golden
 from forgery.jobs.port import JobStatus
 from forgery.jobs.training import train_by_job
 from forgery.training.export import read_draft
+from serving.sockets import free_ports
 
 POD = {"spec": {"containers": [{"name": "main", "image": "train"}]}}
 
@@ -35,11 +34,7 @@ class Operator:
     def create(self, job: Any) -> bool:
         spec = job["spec"]["tfReplicaSpecs"]["Worker"]
         command = spec["template"]["spec"]["containers"][0]["command"]
-        with contextlib.ExitStack() as stack:
-            sockets = [stack.enter_context(socket.socket()) for _ in range(spec["replicas"])]
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(spec["replicas"])]
         for index in range(spec["replicas"]):
             config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
             with (self._log.parent / f"{index}.log").open("wb") as log:
