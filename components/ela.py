@@ -21,7 +21,7 @@ def compute_ela(
         image_set: From ingest.
         part: Which of its parts, e.g. 00002-of-00017.
         recipe: Canonical name of the recipe, e.g. ela1_q90_gain15_224_bilinear.
-        variants: Training copies made before ELA, e.g. q75, x50q85 or varied; matched: one history for both classes.
+        variants: Training copies made before ELA, e.g. q75, x50q85, varied, pasted; matched: one history for both.
         data: Options of reading and splitting (DataOptions); sizes of shards and parts are taken from them.
         cache: Where maps are looked for and kept; empty for none.
         evidence_set: The part's maps as PNG in shards, lossless, or where they lie in the cache; with their recipe.

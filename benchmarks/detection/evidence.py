@@ -16,11 +16,12 @@ from PIL import Image
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.pictures import SEED, Pictures
-from benchmarks.detection.views import HARMONISED, Saves, last_saves, render, with_history
+from benchmarks.detection.views import HARMONISED, Saves, first_save, last_saves, render, with_history
 from forgery.cores import available_cores
-from forgery.evidence_set import MASK_UNKNOWN, mask_channel
+from forgery.evidence_set import MASK_UNKNOWN, mask_cells, mask_channel
 from forgery.histories import MATCHED
 from forgery.last_saves import LastSave
+from forgery.pasting import last_save, paste, steps_to_host
 from forgery.picture import decode
 from forgery.progress import track
 from forgery.recipes import Evidence, Recipe
@@ -116,6 +117,38 @@ class Workplace:
             return {"maps": np.stack(maps), "masks": np.stack(masks)}
 
         found = _kept(self.folder / recipe.name / f"varied-fold{fold}.npz", compute)
+        return np.asarray(found["maps"]), np.asarray(found["masks"])
+
+    def pasted(self, recipe: Recipe, fold: int) -> tuple[Evidence, NDArray[np.float32]]:
+        """What was forged in a fold's pictures, each pasted into an authentic one of the fold that follows it.
+
+        That one gives it the first save that it has in `matched`.
+
+        Returns:
+            Maps, uint8 [n, H, W, C], of forged pictures with a mask, and the forged part of each cell [n, H, W, 1].
+        """
+
+        def compute() -> dict[str, NDArray[Any]]:
+            marked, rows = dict(self.pictures.masks()), self.pictures.rows
+            chosen = self.pictures.of_fold(fold)
+            hosts = chosen[~self.pictures.forged[chosen]]
+            files = {index: encoded for index, encoded in self.pictures.encoded() if index in set(hosts)}
+
+            def lay(index: int, encoded: bytes) -> tuple[Evidence, NDArray[np.float32]]:
+                after = int(np.searchsorted(hosts, index)) + steps_to_host(rows[index].digest) - 1
+                host = int(hosts[after % len(hosts)])
+                mask = Image.open(io.BytesIO(marked[index])).convert("L")
+                made, where = paste(rows[index].digest, decode(encoded), mask, decode(files[host]))
+                last = last_save(rows[index].digest, made.size)
+                file = last.file(first_save(host, self.pictures, self.saves).apply(made))
+                cells = (mask_cells(where, recipe, last.cut_px) / (MASK_UNKNOWN - 1)).astype(np.float32)
+                return recipe.compute(decode(file)), cells
+
+            found = dict(self._each(lay, {int(each) for each in chosen if int(each) in marked}, "pasted"))
+            maps, masks = zip(*(found[index] for index in sorted(found)), strict=True)
+            return {"maps": np.stack(maps), "masks": np.stack(masks)}
+
+        found = _kept(self.folder / recipe.name / f"pasted-fold{fold}.npz", compute)
         return np.asarray(found["maps"]), np.asarray(found["masks"])
 
     def _forgery(

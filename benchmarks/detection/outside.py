@@ -23,7 +23,7 @@ from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import area, within_picture
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval, number
-from benchmarks.detection.systems import SYSTEMS
+from benchmarks.detection.systems import DEFAULT, SYSTEMS
 from benchmarks.page import with_rows
 from forgery.histories import saved
 from forgery.metrics import Estimate
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("source")
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=["blocks-content"])
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=[DEFAULT])
     parser.add_argument("--folds", nargs="*", type=int, default=[0])
     parser.add_argument("--cuts", type=int, default=10, help="of each photograph")
     parser.add_argument("--page", type=Path, help="a Markdown page")

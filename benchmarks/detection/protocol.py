@@ -63,6 +63,8 @@ class Protocol:
             examples = joined(examples, [self._forgeries(system, fold) for fold in training])
         if system.varied:
             examples = joined(examples, [self._varied(system, fold) for fold in training])
+        if system.pasted:
+            examples = joined(examples, [self._pasted(system, fold) for fold in training])
         return learn(system, examples, self._examples(system, [validation]), self.weights, kept)
 
     def validation_auc(self, system: System, fold: int) -> float:
@@ -100,6 +102,10 @@ class Protocol:
         maps, masks = self.workplace.varied(system.parsed, fold)
         labels = self.pictures.forged[self.pictures.of_fold(fold)].astype(np.float32)
         return Examples(maps, labels, masks if is_dense(system) else None)
+
+    def _pasted(self, system: System, fold: int) -> Examples:
+        maps, masks = self.workplace.pasted(system.parsed, fold)
+        return Examples(maps, np.ones(len(maps), np.float32), masks if is_dense(system) else None)
 
     def _verdicts(self, system: System, detector: Detector, fold: int, view: str) -> Verdicts:
         pictures, test = self.pictures, self.pictures.of_fold(fold)

@@ -8,7 +8,7 @@ from benchmarks.detection.measure import ViewFigures
 from benchmarks.detection.systems import System
 from benchmarks.detection.views import VIEWS
 from forgery.metrics import Estimate
-from forgery.variants import VARIED
+from forgery.variants import PASTED, VARIED
 
 
 class SystemResult(BaseModel):
@@ -37,7 +37,7 @@ def system_result(system: System, folds: Sequence[int], views: Mapping[str, View
     return SystemResult(
         recipe=system.recipe,
         backbone=system.backbone,
-        trained_on=[*system.trained_on, *([VARIED] if system.varied else [])],
+        trained_on=[*system.trained_on, *[VARIED] * system.varied, *[PASTED] * system.pasted],
         folds=list(folds),
         views=dict(views),
     )

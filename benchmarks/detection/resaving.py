@@ -23,7 +23,7 @@ from benchmarks.detection.learning import Detector
 from benchmarks.detection.measure import area
 from benchmarks.detection.protocol import Protocol
 from benchmarks.detection.report import interval
-from benchmarks.detection.systems import SYSTEMS
+from benchmarks.detection.systems import DEFAULT, SYSTEMS
 from benchmarks.detection.views import with_history
 from benchmarks.page import with_rows
 from forgery.cores import available_cores
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=["blocks-content"])
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=[DEFAULT])
     parser.add_argument("--folds", nargs="*", type=int, default=[0])
     parser.add_argument("--page", type=Path, help="a Markdown page")
     chosen = parser.parse_args(arguments)

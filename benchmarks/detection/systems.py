@@ -25,6 +25,7 @@ class System:
         pretrained: Starts from the weights given on the command line; without them from random ones.
         forgeries: Train on a fresh forgery (`benchmarks.detection.forging`) of each authentic picture too.
         varied: Train on a copy of each picture with another last save (`forgery.last_saves`) too.
+        pasted: Train on what was forged, pasted into authentic pictures (`forgery.pasting`), too.
     """
 
     name: str
@@ -35,6 +36,7 @@ class System:
     pretrained: bool = False
     forgeries: bool = False
     varied: bool = False
+    pasted: bool = False
 
     @property
     def parsed(self) -> Recipe:
@@ -42,7 +44,10 @@ class System:
         return parse_recipe(self.recipe)
 
 
+DEFAULT = "blocks-pasted"  # what ships
+
 _BLOCKS = BlocksRecipe()
+_CONTENT = BlocksRecipe(content=True).name
 _SHIPPED = TrainingOptions()
 # What published systems do (000: the last 30 layers learn; 004: the head alone), with a validation split besides.
 _LAST_LAYERS = TrainingOptions(
@@ -64,7 +69,8 @@ SYSTEMS = {
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
         System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
         System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),
-        System("blocks-content", RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True),  # what ships
+        System("blocks-content", _CONTENT, "blocks", (MATCHED,), _SHIPPED, varied=True),
+        System(DEFAULT, RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True, pasted=True),
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),

@@ -44,10 +44,13 @@ def render(view: str, index: int, encoded: bytes, pictures: Pictures, saves: Sav
 def with_history(index: int, encoded: bytes, pictures: Pictures, saves: Saves) -> Image.Image:
     """One picture as `matched` has it before its last save: authentic ones after a save of a forged one."""
     picture = decode(encoded)
-    if pictures.forged[index]:
-        return picture
+    return picture if pictures.forged[index] else first_save(index, pictures, saves).apply(picture)
+
+
+def first_save(index: int, pictures: Pictures, saves: Saves) -> Save:
+    """Which save of a forged picture an authentic one is put through first."""
     choices = saves.outside(int(pictures.folds[index]))
-    return choices[np.random.default_rng([SEED, index]).integers(len(choices))].apply(picture)
+    return choices[np.random.default_rng([SEED, index]).integers(len(choices))]
 
 
 def last_saves(view: str, picture: Image.Image) -> Image.Image:

@@ -7,16 +7,17 @@ The test split is not here: evaluation computes it anew with the recipe of each 
 import itertools
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from forgery.cores import available_cores
-from forgery.dataset.manifest import Picture, ShardInfo, Split, read_info, read_pictures
+from forgery.dataset.manifest import DatasetInfo, Picture, ShardInfo, Split, read_info, read_pictures
 from forgery.dataset.shards import MEGABYTE, read_some, require_intact
 from forgery.errors import InvalidConfig
 from forgery.evidence_cache import EvidenceCache, FoundMaps
+from forgery.evidence_hosts import with_hosts
 from forgery.evidence_maps import KnownMap, Work, missing_maps
 from forgery.evidence_packs import PackWriter, merge_small
 from forgery.evidence_parts import shards_of_part
@@ -41,7 +42,7 @@ from forgery.evidence_writing import EvidenceWriter
 from forgery.histories import MATCHED, ForgedSaves, read_forged_saves
 from forgery.progress import track
 from forgery.recipes import Recipe
-from forgery.variants import ORIGINAL, Copy, parse_variants
+from forgery.variants import ORIGINAL, PASTED, Copy, parse_variants
 from forgery.writing import whole_folder
 
 __all__ = [
@@ -73,6 +74,7 @@ class _Job:
     """What is asked of the step."""
 
     image_set: Path
+    info: DatasetInfo
     recipe: Recipe
     copies: tuple[Copy, ...]
     saves: ForgedSaves | None
@@ -108,8 +110,8 @@ def build_evidence(
         image_set: What ingest wrote.
         out: The evidence set's folder; it appears whole or not at all.
         recipe: Fixes every pixel of the maps.
-        variants: Further copies of the training pictures, e.g. `q85`, `x50q85`, `varied`; `matched` gives the pictures
-            of both splits one file history first (`forgery.histories`), instead of copying them once more.
+        variants: Further copies of the training pictures, e.g. `q85`, `x50q85`, `varied`, `pasted`; `matched` gives the
+            pictures of both splits one file history first (`forgery.histories`), instead of copying them once more.
         shard_mb: Size of a shard in megabytes.
         workers: Processes; by default one per available core.
         part: One of `forgery.evidence_parts.part_names`, planned with the same sizes; the default is everything.
@@ -126,6 +128,7 @@ def build_evidence(
     info = read_info(image_set)
     job = _Job(
         image_set,
+        info,
         recipe,
         parse_variants([name for name in variants if name != MATCHED]),
         read_forged_saves(image_set) if MATCHED in variants else None,
@@ -158,17 +161,18 @@ def build_evidence(
 
 
 def _work(job: _Job) -> Iterator[Work]:
-    """Each picture in order, with its bytes where a map of it is missing; no other is read."""
+    """Each picture in order, with its bytes, and its host's, where a map of it is missing; no other is read."""
     planned = _planned(job)
     while some := list(itertools.islice(planned, _AHEAD)):
-        read = read_some(job.image_set, [work.picture for work in some if work.missing])
+        read = read_some(job.image_set, [picture for work in some for picture in work.read])
         for work in some:
-            if not work.missing:
-                yield work
-                continue
-            picture, encoded, mask = next(read)
-            require_intact(picture, encoded)
-            yield replace(work, encoded=encoded, mask=mask)
+            found = list(itertools.islice(read, len(work.read)))
+            for picture, encoded, _ in found:
+                require_intact(picture, encoded)
+            if found:
+                _, encoded, mask = found[0]
+                work = replace(work, encoded=encoded, mask=mask, host_encoded=found[1][1] if found[1:] else b"")
+            yield work
 
 
 def _planned(job: _Job) -> Iterator[Work]:
@@ -179,16 +183,26 @@ def _planned(job: _Job) -> Iterator[Work]:
         if job.cache.used:
             ends = [shard.first for shard in shards.values()] + [shard.last for shard in shards.values()]
             merge_small(job.cache, min(ends), max(ends), job.pack_bytes)
-        pictures = read_pictures(job.image_set, (split,), shards)
-        for name, rows in itertools.groupby(pictures, key=lambda picture: picture.shard):
+        for name, rows in itertools.groupby(_pictures(job, split, shards), key=lambda row: row[0].shard):
             kept = job.cache.find(shards[name].first, shards[name].last) if job.cache.used else None
-            for picture in rows:
-                yield _with_known(_new_work(picture, job), kept, job)
+            for picture, host in rows:
+                yield _with_known(_new_work(picture, host, job), kept, job)
 
 
-def _new_work(picture: Picture, job: _Job) -> Work:
-    first_save = None if job.saves is None else job.saves.drawn(picture.digest, picture.label)
-    return Work(picture, job.variants(picture.split), job.saves is not None, first_save)
+def _pictures(job: _Job, split: Split, shards: Mapping[str, ShardInfo]) -> Iterator[tuple[Picture, Picture | None]]:
+    """The pictures of some shards in order, each with the one that what was forged in it is to be pasted into."""
+    pictures = read_pictures(job.image_set, (split,), shards)
+    if any(copy.name == PASTED for copy in job.variants(split)):
+        return with_hosts(job.image_set, job.info, pictures, [*shards.values()][-1])
+    return ((picture, None) for picture in pictures)
+
+
+def _new_work(picture: Picture, host: Picture | None, job: _Job) -> Work:
+    copies = tuple(copy for copy in job.variants(picture.split) if host or copy.name != PASTED)
+    first, host_save = (
+        job.saves.drawn(row.digest, row.label) if job.saves and row else None for row in (picture, host)
+    )
+    return Work(picture, copies, job.saves is not None, first, host, host_save)
 
 
 def _with_known(work: Work, kept: FoundMaps | None, job: _Job) -> Work:

@@ -181,14 +181,23 @@ def mask_channel(
     Returns:
         uint8 [H, W, 1].
     """
-    height, width, _ = recipe.shape
     if label == "authentic" or mask is None:
         level = 0 if label == "authentic" else MASK_UNKNOWN
-        return np.full((height, width, 1), level, np.uint8)
+        return np.full((*recipe.shape[:2], 1), level, np.uint8)
+    return mask_cells(decode_mask(mask, encoded, recipe.upright), recipe, cut_px)
+
+
+def decode_mask(mask: bytes, encoded: bytes, upright: bool) -> Image.Image:
+    """A mask from its PNG, mode L; if it is to be upright, turned as its picture's file `encoded` says (EXIF)."""
     marked = Image.open(io.BytesIO(mask)).convert("L")
-    if recipe.upright:
-        marked.getexif()[_ORIENTATION] = Image.open(io.BytesIO(encoded)).getexif().get(_ORIENTATION, 1)
-        marked = ImageOps.exif_transpose(marked)
-    kept = (*cut_px, *marked.size)
-    cells = np.asarray(marked.resize((width, height), Image.Resampling.BOX, kept), np.float32)
+    if not upright:
+        return marked
+    marked.getexif()[_ORIENTATION] = Image.open(io.BytesIO(encoded)).getexif().get(_ORIENTATION, 1)
+    return ImageOps.exif_transpose(marked)
+
+
+def mask_cells(marked: Image.Image, recipe: Recipe, cut_px: tuple[int, int] = (0, 0)) -> Evidence:
+    """The marked part of each cell, 0 to 254, uint8 [H, W, 1], of a mask of mode L from which `cut_px` were cut off."""
+    height, width, _ = recipe.shape
+    cells = np.asarray(marked.resize((width, height), Image.Resampling.BOX, (*cut_px, *marked.size)), np.float32)
     return (cells * ((MASK_UNKNOWN - 1) / 255)).round().astype(np.uint8)[:, :, None]

@@ -14,9 +14,10 @@ from forgery.picture import DEFAULT_LIMITS, Limits, decode
 ORIGINAL: Final = "original"
 MATCHED: Final = "matched"  # no copy of its own: `forgery.histories` changes what copies are made from
 VARIED: Final = "varied"  # each picture handed on in another way: `forgery.last_saves`
+PASTED: Final = "pasted"  # of forged pictures alone, what was forged on another background: `forgery.pasting`
 _NAME: Final = re.compile(r"(?:x([1-9]\d{0,2}))?(?:q([1-9]\d{0,2}))?")
 _ACCEPTED: Final = (
-    "q<quality 1-100>, x<percent 10-200>, or both as x<percent>q<quality>, e.g. q85, x50, x50q85, or varied"
+    "q<quality 1-100>, x<percent 10-200>, or both as x<percent>q<quality>, e.g. q85, x50, x50q85, varied, or pasted"
 )
 
 
@@ -82,7 +83,14 @@ class Varied:
     name: Final = VARIED
 
 
-Copy = Variant | Varied
+class Pasted:
+    """What was forged in a picture, pasted into an authentic one; of forged pictures with a mask alone."""
+
+    name: Final = PASTED
+
+
+Copy = Variant | Varied | Pasted
+_DRAWN: Final[dict[str, Copy]] = {VARIED: Varied(), PASTED: Pasted()}
 
 
 def parse_variants(names: Sequence[str]) -> tuple[Copy, ...]:
@@ -93,4 +101,4 @@ def parse_variants(names: Sequence[str]) -> tuple[Copy, ...]:
     """
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise InvalidConfig(f"variant {repeated!r} stands twice; name each once")
-    return tuple(Varied() if name == VARIED else Variant.parse(name) for name in names)
+    return tuple(_DRAWN[name] if name in _DRAWN else Variant.parse(name) for name in names)

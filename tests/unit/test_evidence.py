@@ -14,7 +14,7 @@ from forgery import evidence_maps
 from forgery.config import DataOptions
 from forgery.dataset.ingest import ingest
 from forgery.dataset.manifest import ClassLabel, Picture, read_info, read_pictures
-from forgery.dataset.shards import read_encoded, read_members
+from forgery.dataset.shards import read_encoded, read_members, read_with_masks
 from forgery.errors import InvalidConfig, StorageError
 from forgery.evidence import (
     MASK_UNKNOWN,
@@ -27,13 +27,15 @@ from forgery.evidence import (
     stored_shape,
 )
 from forgery.evidence_maps import Work, missing_maps
+from forgery.evidence_set import mask_cells
 from forgery.histories import MATCHED, read_forged_saves, resaved
 from forgery.last_saves import LastSave
+from forgery.pasting import last_save, paste, steps_to_host
 from forgery.picture import decode
 from forgery.recipes import evidence
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
-from forgery.variants import VARIED, Variant, parse_variants
+from forgery.variants import PASTED, VARIED, Variant, parse_variants
 
 RECIPE = ElaRecipe(size_px=16)
 DEMO_PICTURES = 20
@@ -220,6 +222,43 @@ def test_varied_copies_have_the_drawn_save_instead_of_the_common_one(image_set: 
         picture, first = decode(encoded), saves.drawn(row.digest, row.label)
         file = LastSave.drawn(row.digest, picture.size).file(first.apply(picture) if first else picture)
         assert np.array_equal(decode_map(written[row.digest, VARIED], RECIPE.shape), evidence(file, RECIPE))
+
+
+def test_what_was_forged_is_pasted_into_authentic_training_pictures_and_saved_as_they_are(tmp_path: Path) -> None:
+    ingest(f"demo:{3 * DEMO_PICTURES}", tmp_path / "images", DataOptions(), 0)
+    recipe = BlocksRecipe(cells=8, matches=False)
+    info = build_evidence(tmp_path / "images", tmp_path / "out", recipe, [MATCHED, PASTED])
+    assert info.variants == ["original", PASTED, MATCHED]
+    saves, written = read_forged_saves(tmp_path / "images"), maps(tmp_path / "out")
+    training = list(read_with_masks(tmp_path / "images", ("train",)))
+    asked = [row.digest for row, _, mask in training if mask]
+    assert sorted(asked) == sorted(digest for digest, variant in written if variant == PASTED)
+    assert all(row.label == "forged" for row in read_index(tmp_path / "out", "train") if row.variant == PASTED)
+    for at, (row, encoded, mask) in enumerate(training):
+        if mask is None:
+            continue
+        ring = [each for each in training[at:] + training if each[0].label == "authentic"]
+        host, host_encoded, _ = ring[steps_to_host(row.digest) - 1]
+        marked = Image.open(io.BytesIO(mask)).convert("L")
+        made, where = paste(row.digest, decode(encoded), marked, decode(host_encoded))
+        first, last = saves.drawn(host.digest, host.label), last_save(row.digest, made.size)
+        assert first
+        found = decode_map(written[row.digest, PASTED], stored_shape(recipe))
+        assert np.array_equal(found[:, :, :-1], evidence(last.file(first.apply(made)), recipe))
+        assert np.array_equal(found[:, :, -1:], mask_cells(where, recipe, last.cut_px))
+        assert found[:, :, -1].any()
+
+
+def test_a_damaged_host_is_named(tmp_path: Path) -> None:
+    ingest(f"demo:{3 * DEMO_PICTURES}", tmp_path / "images", DataOptions(), 0)
+    build_evidence(tmp_path / "images", tmp_path / "out", RECIPE, cache=f"file://{tmp_path}/cache")
+    first = next(row for row in read_pictures(tmp_path / "images", ("train",)) if row.label == "authentic")
+    pack = tmp_path / "images" / "packs" / first.pack
+    content = bytearray(pack.read_bytes())
+    content[first.offset + tarfile.BLOCKSIZE + first.bytes // 2] ^= 1
+    pack.write_bytes(content)
+    with pytest.raises(StorageError, match=f"{first.member} in pack {first.pack} is damaged"):
+        build_evidence(tmp_path / "images", tmp_path / "again", RECIPE, [PASTED], cache=f"file://{tmp_path}/cache")
 
 
 def test_masks_are_cut_like_their_pictures() -> None:

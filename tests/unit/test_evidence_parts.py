@@ -28,6 +28,7 @@ from forgery.places import open_place
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
 from forgery.training.checkpoints import training_key
+from forgery.variants import PASTED
 
 RECIPE = ElaRecipe(size_px=16)
 MANY = DataOptions(shard_pictures=6)
@@ -41,6 +42,12 @@ def make_source(folder: Path, pictures: int, offset: int = 0) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((64, 48)).save(path, quality=80 + number % 3)
+    mask = Image.new("L", (64, 48))
+    mask.paste(255, (10, 10, 30, 30))
+    mask.save(folder / "mask.png")
+    rows = [(file.relative_to(folder), file.parent.name) for file in sorted(folder.rglob("*.jpg"))]
+    lines = [f"{file},{label},{'mask.png' if label == 'forged' else ''}" for file, label in rows]
+    (folder / "manifest.csv").write_text("\n".join(["file,label,mask", *lines]))
     return folder
 
 
@@ -115,7 +122,7 @@ def joined(parts: list[Path], out: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("variants", [(), ("q70",), (MATCHED, "q70")])
+@pytest.mark.parametrize("variants", [(), ("q70",), (PASTED,), (MATCHED, "q70", PASTED)])
 def test_parts_together_are_the_whole(image_set: Path, tmp_path: Path, variants: tuple[str, ...]) -> None:
     parts = build_all(image_set, tmp_path / "parts", variants=variants)
     assert len(parts) > 3
@@ -186,7 +193,7 @@ def test_a_part_that_is_not_planned_is_refused(image_set: Path, tmp_path: Path) 
 
 
 def test_nothing_is_computed_twice(image_set: Path, tmp_path: Path, computed: list[str]) -> None:
-    variants = (MATCHED, "q70")
+    variants = (MATCHED, "q70", PASTED)
     first = joined(build_all(image_set, tmp_path / "first", tmp_path / "cache", variants), tmp_path / "joined 1")
     assert len(computed) == len(maps(first))
     computed.clear()
@@ -255,7 +262,7 @@ def test_a_cache_that_cannot_be_used_costs_a_warning_only(image_set: Path, tmp_p
     assert "cache" in caplog.text or "computed anew" in caplog.text
 
 
-@pytest.mark.parametrize("variants", [(), (MATCHED, "q70")])
+@pytest.mark.parametrize("variants", [(), (MATCHED, "q70", PASTED)])
 def test_maps_that_are_left_in_the_cache_are_those_of_the_artifact(
     image_set: Path, tmp_path: Path, variants: tuple[str, ...], computed: list[str]
 ) -> None:

@@ -37,8 +37,9 @@ def test_an_unknown_variant_is_refused_with_the_accepted_form(name: str) -> None
         Variant.parse(name)
 
 
-def test_varied_stands_among_the_others() -> None:
-    assert [each.name for each in parse_variants(["q85", "varied", "x50"])] == ["q85", "varied", "x50"]
+def test_drawn_copies_stand_among_the_others() -> None:
+    names = ["q85", "varied", "x50", "pasted"]
+    assert [each.name for each in parse_variants(names)] == names
 
 
 def test_the_same_variant_twice_is_refused() -> None:

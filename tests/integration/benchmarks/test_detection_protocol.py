@@ -16,7 +16,7 @@ from forgery.recipes.blocks import BlocksRecipe
 
 OPTIONS = TrainingOptions(epochs=1, batch_size=16)
 RECIPE = BlocksRecipe(cells=16, matches=False)
-TINY = System("tiny", RECIPE.name, "blocks", (MATCHED,), OPTIONS, forgeries=True)
+TINY = System("tiny", RECIPE.name, "blocks", (MATCHED,), OPTIONS, forgeries=True, varied=True, pasted=True)
 
 
 @pytest.mark.slow

@@ -10,9 +10,11 @@ from skimage import data
 from benchmarks.detection.controls import control_crop
 from benchmarks.detection.forging import forge
 from benchmarks.detection.measure import at_common_threshold, within_picture
-from benchmarks.detection.report import BEGIN, END
+from benchmarks.detection.report import BEGIN, END, system_result
+from benchmarks.detection.systems import DEFAULT, SYSTEMS
 from benchmarks.detection.views import HARMONISED, RAW, SHARED, Saves, last_saves
 from benchmarks.page import with_tables
+from forgery.config import RunConfig
 from forgery.histories import MATCHED
 
 
@@ -25,6 +27,12 @@ def png(mask: np.ndarray) -> bytes:
     encoded = io.BytesIO()
     Image.fromarray(mask).save(encoded, "PNG")
     return encoded.getvalue()
+
+
+def test_the_default_of_the_protocol_is_what_ships() -> None:
+    shipped, config = SYSTEMS[DEFAULT], RunConfig()
+    assert (shipped.recipe, shipped.options) == (config.recipe, config.training)
+    assert system_result(shipped, [], {}).trained_on == config.variants
 
 
 def test_saves_come_from_other_folds_alone() -> None:
