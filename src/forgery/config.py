@@ -15,7 +15,7 @@ from forgery.picture import DEFAULT_LIMITS
 from forgery.promotion import PromotionRule
 from forgery.recipes import parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
-from forgery.variants import MATCHED, PASTED, VARIED
+from forgery.variants import MATCHED, PASTED, VARIED, parse_variants
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -178,6 +178,12 @@ class RunConfig(Options):
     @classmethod
     def _text(cls, gpus: object) -> object:
         return str(gpus) if isinstance(gpus, int) else gpus
+
+    @field_validator("variants")
+    @classmethod
+    def _of_known_forms(cls, variants: list[str]) -> list[str]:
+        parse_variants([name for name in variants if name != MATCHED])
+        return variants
 
     @field_validator("recipe")
     @classmethod

@@ -16,9 +16,7 @@ MATCHED: Final = "matched"  # no copy of its own: `forgery.histories` changes wh
 VARIED: Final = "varied"  # each picture handed on in another way: `forgery.last_saves`
 PASTED: Final = "pasted"  # of forged pictures alone, what was forged on another background: `forgery.pasting`
 _NAME: Final = re.compile(r"(?:x([1-9]\d{0,2}))?(?:q([1-9]\d{0,2}))?")
-_ACCEPTED: Final = (
-    "q<quality 1-100>, x<percent 10-200>, or both as x<percent>q<quality>, e.g. q85, x50, x50q85, varied, or pasted"
-)
+_ACCEPTED: Final = "q<quality 1-100>, x<percent 10-200>, or both, e.g. q85, x50, x50q85; varied, pasted or matched"
 
 
 @dataclass(frozen=True)

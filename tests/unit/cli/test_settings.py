@@ -33,6 +33,7 @@ def test_values_are_read_as_yaml():
         ("training.epoch=3", "unknown parameter 'training.epoch'; known: epochs, head_epochs"),
         ("backbone=resnet", "'cnn', 'mobilenet_v2'"),
         ("recipe=ela9", "of no known kind; known: "),
+        ("variants=[matched, glued]", "variant 'glued' is none; accepted are q<quality"),
         ("recipe=ela1_q090_gain15_224_bilinear", "write 'ela1_q90_gain15_224_bilinear'"),
         ("training.epochs=0", "training.epochs: input should be greater than or equal to 1 (got 0)"),
         ("data.test_fraction=1.5", "less than 1"),
