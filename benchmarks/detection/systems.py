@@ -44,10 +44,9 @@ class System:
         return parse_recipe(self.recipe)
 
 
-DEFAULT = "blocks-pasted"  # what ships
+DEFAULT = "blocks-content"  # what ships
 
 _BLOCKS = BlocksRecipe()
-_CONTENT = BlocksRecipe(content=True).name
 _SHIPPED = TrainingOptions()
 # What published systems do (000: the last 30 layers learn; 004: the head alone), with a validation split besides.
 _LAST_LAYERS = TrainingOptions(
@@ -69,8 +68,8 @@ SYSTEMS = {
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
         System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
         System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),
-        System("blocks-content", _CONTENT, "blocks", (MATCHED,), _SHIPPED, varied=True),
-        System(DEFAULT, RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True, pasted=True),
+        System(DEFAULT, RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True),
+        System("blocks-pasted", RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True, pasted=True),
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),

@@ -36,6 +36,7 @@ _PIXEL_CODE: Final = (
     "variants.py",
     "histories.py",
     "last_saves.py",
+    "pasting.py",
     "evidence_maps.py",
     "evidence_set.py",
     "jpeg.py",

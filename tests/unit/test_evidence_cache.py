@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from forgery import evidence_cache
 from forgery.errors import StorageError
 from forgery.evidence_cache import EvidenceCache, PackedMap, index_line, pack_of
 from forgery.evidence_packs import PackWriter, merge_small
@@ -202,3 +204,23 @@ def test_an_index_that_is_damaged_is_not_forgotten(cache: EvidenceCache) -> None
     merge_small(cache, FIRST, LAST, PACK_BYTES)
     assert index.name in indexes(cache)
     assert len(indexes(cache)) == 2
+
+
+def test_all_code_that_makes_maps_tells_kept_maps_apart() -> None:
+    """Else a map that older code made is taken for a new one."""
+    package = Path(evidence_cache.__file__).parent
+    other = {"bucket_place.py", "dataset", "errors.py", "parallel.py", "places.py", "s3.py"}
+    told = {path for pattern in evidence_cache._PIXEL_CODE for path in package.glob(pattern)}
+    seen: set[Path] = set()
+    ahead = {package / "evidence_maps.py", *package.glob("recipes/*.py")}
+    while ahead:
+        seen |= ahead
+        imported = {
+            package / module.removeprefix("forgery.").replace(".", "/")
+            for path in ahead
+            for module in re.findall(r"^\s*from (forgery\.[\w.]+) import", path.read_text(), re.MULTILINE)
+        }
+        files = {path / "__init__.py" if path.is_dir() else path.with_suffix(".py") for path in imported}
+        ahead = {path for path in files if path.relative_to(package).parts[0] not in other} - seen
+    assert package / "pasting.py" in seen
+    assert seen <= told

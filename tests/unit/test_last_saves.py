@@ -49,18 +49,8 @@ def test_the_same_picture_draws_the_same_and_others_draw_all_there_is() -> None:
     cuts = [each.cut_px for each in drawn]
     assert max(left for left, _ in cuts) <= 20
     assert max(above for _, above in cuts) <= 10
-    assert sum(cut == (0, 0) for cut in cuts) > len(cuts) / 2
+    assert sum(cut == (0, 0) for cut in cuts) > len(cuts) / 3
     assert any(left % 8 for left, _ in cuts)
-    forwarded = [each for each in drawn if each.first_quality is not None]
-    assert 50 < len(forwarded) < 110
-    assert {each.scale == 1 for each in forwarded} == {True, False}
-    assert all(each.cut_px == (0, 0) and each.scale <= 1 and each.quality for each in forwarded)
-
-
-def test_a_forwarded_picture_is_saved_before_it_is_resized(picture: Image.Image) -> None:
-    sent = after(LastSave(quality=None, first_quality=10, scale=0.5), picture)
-    once = after(LastSave(quality=10), picture).resize((48, 32), Image.Resampling.LANCZOS)
-    assert np.array_equal(sent, once)
 
 
 def test_a_tiny_picture_stays_one() -> None:
