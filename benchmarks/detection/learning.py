@@ -31,7 +31,7 @@ class Examples:
 
     Attributes:
         maps: uint8 [n, H, W, C].
-        labels: 1 forged, float32 [n].
+        labels: 1 forged, `MADE` where that was made for training, float32 [n].
         masks: float32 [n, H, W, 1], -1 unknown; None where the system learns from labels alone.
     """
 

@@ -17,6 +17,7 @@ from benchmarks.detection.measure import Verdicts, at_common_threshold, within_p
 from benchmarks.detection.pictures import FOLDS, Pictures, read
 from benchmarks.detection.systems import System
 from benchmarks.detection.views import VIEWS, Saves, read_saves
+from forgery.training.dense import MADE
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Protocol:
 
     def _pasted(self, system: System, fold: int) -> Examples:
         maps, masks = self.workplace.pasted(system.parsed, fold)
-        return Examples(maps, np.ones(len(maps), np.float32), masks if is_dense(system) else None)
+        return Examples(maps, np.full(len(maps), MADE, np.float32), masks if is_dense(system) else None)
 
     def _verdicts(self, system: System, detector: Detector, fold: int, view: str) -> Verdicts:
         pictures, test = self.pictures, self.pictures.of_fold(fold)

@@ -35,6 +35,8 @@ from forgery.picture import decode
 from forgery.recipes import evidence
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.recipes.ela import ElaRecipe
+from forgery.training.dense import MADE
+from forgery.training.map_split import open_split
 from forgery.variants import PASTED, VARIED, Variant, parse_variants
 
 RECIPE = ElaRecipe(size_px=16)
@@ -233,7 +235,13 @@ def test_what_was_forged_is_pasted_into_authentic_training_pictures_and_saved_as
     training = list(read_with_masks(tmp_path / "images", ("train",)))
     asked = [row.digest for row, _, mask in training if mask]
     assert sorted(asked) == sorted(digest for digest, variant in written if variant == PASTED)
-    assert all(row.label == "forged" for row in read_index(tmp_path / "out", "train") if row.variant == PASTED)
+    made = [row for row in read_index(tmp_path / "out", "train") if row.variant == PASTED]
+    assert {row.label for row in made} == {"forged"}
+    labels = open_split(tmp_path / "out", "train").labels
+    assert ((labels == MADE).sum(), (labels == 1).sum()) == (
+        len(made),
+        sum(row.label == "forged" for row, *_ in training),
+    )
     for at, (row, encoded, mask) in enumerate(training):
         if mask is None:
             continue

@@ -26,8 +26,9 @@ _FIRST_DRAW, _DRAWS_PER_STEP = 1 << 32, 8
 def batches(split: MapSplit, batch_size: int, cache: bool, dense: bool = False) -> tf.data.Dataset:
     """Batches in the order of `split.labels`: uint8 [b, H, W, C] and float32 [b, 1].
 
-    With `dense` and a split that holds masks the labels are {"logit": float32 [b, 1], "logit_map": masks
-    [b, H, W, 1]}: the forged part of each cell, 0..1, or -1 where it is not known.
+    Labels are 1 for forged, 0 for authentic, `MADE` for forgeries made for training. With `dense` and a split that
+    holds masks they are {"logit": float32 [b, 1], "logit_map": masks [b, H, W, 1]}: the forged part of each cell, 0..1,
+    or -1 where it is not known.
 
     Args:
         split: Must hold at least one map.

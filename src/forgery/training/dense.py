@@ -37,6 +37,9 @@ _VERDICT_UNITS, _VERDICT_DROPOUT = 16, 0.1
 # Part of the content channels that an example goes without in training.
 _CONTENT_DROPOUT = 0.3
 UNKNOWN = -1.0  # in masks: nobody knows whether the cell was edited
+# Label of a forgery made for training (`forgery.pasting`). The member without content learns nothing from it: it cannot
+# see what belongs where, and copies that do not match themselves would teach it to trust matches less.
+MADE = 2.0
 # The offset below makes so many cells with logit 0 one picture with logit 0.
 _CELLS_OF_AN_EDIT = 20.0
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from forgery.training.dense import CELLS_LOSS_WEIGHT, LOGIT, cell_loss, logit_map, members
+from forgery.training.dense import CELLS_LOSS_WEIGHT, LOGIT, MADE, UNKNOWN, cell_loss, logit_map, members
 from forgery.training.export import LOGIT_MAP
 from forgery.training.workers import Workers
 
@@ -36,6 +36,8 @@ class Learner:
         answer = {LOGIT: network.outputs[0]} | ({LOGIT_MAP: logit_map(network)} if dense else {})
         learning = [{LOGIT: logit, LOGIT_MAP: cells} for logit, cells in members(network)] if dense else [answer]
         self._model = keras.Model(network.inputs, [answer, *learning])
+        # By member whether it learns from forgeries made for training; of two the first is the one without content.
+        self._by_made = [True] if len(learning) == 1 else [False, True]
         self._weights = class_weights or {0: 1.0, 1: 1.0}
         self._workers = workers
         self._losses_at = {temperature: _means(dense) for temperature in _TEMPERATURES}
@@ -129,36 +131,48 @@ class Learner:
             for name, loss in self._losses(truth, softened).items():
                 figures[name].update_state(loss, tf.shape(truth[LOGIT])[0])
         for score in self._scores.values():
-            score.update_state(truth[LOGIT], tf.cast(outputs[LOGIT], tf.float32))
+            score.update_state(_forged(truth), tf.cast(outputs[LOGIT], tf.float32))
 
     def _step(self, maps: tf.Tensor, truth: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         learning = self._network.trainable_variables
         with tf.GradientTape() as tape:
             outputs, *each = self._model(maps, training=True)
             # A member alone has the loss of the whole. Gradients are summed over the workers.
-            loss = tf.add_n([self._losses(truth, member)[_LOSS] for member in each])
+            loss = tf.add_n([self._losses(truth, *one)[_LOSS] for one in zip(each, self._by_made, strict=True)])
             scaled = self._optimizer.scale_loss(loss / self._workers.count)
         self._optimizer.apply_gradients(zip(tape.gradient(scaled, learning), learning, strict=True))
         return self._losses(truth, outputs), outputs[LOGIT]
 
-    def _losses(self, truth: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        labels, logits = tf.cast(truth[LOGIT], tf.float32), tf.cast(outputs[LOGIT], tf.float32)
+    def _losses(
+        self, truth: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor], by_made: bool = True
+    ) -> dict[str, tf.Tensor]:
+        """Without `by_made` forgeries made for training cost nothing."""
+        labels, logits = _forged(truth), tf.cast(outputs[LOGIT], tf.float32)
+        made = tf.cast(truth[LOGIT], tf.float32)[:, 0] == MADE
         weights = tf.where(labels[:, 0] > 0.5, self._weights[1], self._weights[0])
+        weights = weights if by_made else tf.where(made, 0.0, weights)
         # The function: Keras's object would divide by the number of workers once more.
         loss = tf.reduce_mean(weights * keras.losses.binary_crossentropy(labels, logits, from_logits=True))
         if LOGIT_MAP not in outputs:
             return {_LOSS: loss}
-        cells = cell_loss(truth[LOGIT_MAP], tf.cast(outputs[LOGIT_MAP], tf.float32))
+        masks = truth[LOGIT_MAP]
+        masks = masks if by_made else tf.where(made[:, None, None, None], UNKNOWN, masks)
+        cells = cell_loss(masks, tf.cast(outputs[LOGIT_MAP], tf.float32))
         return {_LOSS: loss + CELLS_LOSS_WEIGHT * cells, f"{LOGIT}_loss": loss, f"{LOGIT_MAP}_loss": cells}
 
     def _count(self, losses: dict[str, tf.Tensor], logits: tf.Tensor, truth: dict[str, tf.Tensor]) -> None:
         own = self._workers.strategy.experimental_local_results
-        labels, pictures = truth[LOGIT], tf.shape(truth[LOGIT])[0]
+        labels, pictures = _forged(truth), tf.shape(truth[LOGIT])[0]
         for name, figure in self._figures.items():
             if name in losses:
                 figure.update_state(own(losses[name])[0], pictures)
             else:
                 figure.update_state(labels, tf.cast(own(logits)[0], tf.float32))
+
+
+def _forged(truth: dict[str, tf.Tensor]) -> tf.Tensor:
+    """1 forged, 0 authentic, float32 [b, 1]."""
+    return tf.minimum(tf.cast(truth[LOGIT], tf.float32), 1.0)
 
 
 def _scores() -> dict[str, keras.metrics.Metric]:

@@ -17,7 +17,9 @@ from forgery.evidence import read_evidence_info, read_index, stored_shape
 from forgery.evidence_set import read_located
 from forgery.places import open_place
 from forgery.recipes import parse_recipe
+from forgery.training.dense import MADE
 from forgery.training.stored import Content, PackedShard, ShardFile
+from forgery.variants import PASTED
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Shard:
         content: The bytes.
         offsets: Position of each map's PNG, int64 [n].
         sizes: Length of each in bytes, int64 [n].
-        labels: 1 forged, 0 authentic, float32 [n].
+        labels: 1 forged, 0 authentic, `MADE` where a forgery was made for training, float32 [n].
     """
 
     content: Content
@@ -57,7 +59,7 @@ class MapSplit:
 
     @cached_property
     def labels(self) -> NDArray[np.float32]:
-        """1 forged, 0 authentic, float32 [n], in the order of `batches` without shuffling."""
+        """1 forged, 0 authentic, `MADE` for made ones, float32 [n], in the order of `batches` without shuffling."""
         empty = np.empty(0, np.float32)
         return np.concatenate([empty, *(shard.labels for shard in self.shards)])
 
@@ -130,7 +132,7 @@ def _shards_of(evidence_set: Path, split: Split, pieces: Sequence[Piece]) -> Ite
         if not own:
             continue
         rows, maps = zip(*found, strict=True)
-        labels = np.array([row.label == "forged" for row in rows], np.float32)
+        labels = np.array([MADE if row.variant == PASTED else row.label == "forged" for row in rows], np.float32)
         for piece in own:
             taken = piece.positions(labels)
             if place is None:

@@ -114,7 +114,7 @@ def plain_network(setup: Setup) -> keras.Model:
 
 def class_weights(labels: NDArray[np.floating[Any]]) -> dict[int, float]:
     """Inverse frequency, so that both classes weigh the same and the mean weight is 1; both must occur."""
-    forged = float(np.mean(labels))
+    forged = float(np.mean(labels > 0))
     return {0: 0.5 / (1 - forged), 1: 0.5 / forged}
 
 

@@ -9,9 +9,10 @@ from forgery.config import TrainingOptions
 from forgery.errors import InvalidConfig
 from forgery.recipes.blocks import BlocksRecipe
 from forgery.training.backbones import build_network
-from forgery.training.dense import UNKNOWN, PeakPooling, cell_loss, logit_map, members
+from forgery.training.dense import MADE, UNKNOWN, PeakPooling, cell_loss, logit_map, members
 from forgery.training.fit import fit, plan_phases, seed_everything
 from forgery.training.learner import Learner
+from forgery.training.setup import class_weights
 from forgery.training.workers import alone
 
 RECIPE = BlocksRecipe(cells=16, matches=False)
@@ -85,6 +86,47 @@ def test_a_member_learns_by_its_own_loss_whatever_the_other_answers(layer: str) 
         learnt.append(after[2:4])
     np.testing.assert_allclose(learnt[0][0], learnt[1][0], atol=1e-6)
     np.testing.assert_allclose(learnt[0][1], learnt[1][1], atol=1e-6)
+
+
+def learning_layers(recipe: BlocksRecipe, label: float) -> set[str]:
+    """The layers at the ends of members whose weights one step on a batch of that label moves."""
+    seed_everything(0)
+    network = build_network("blocks", recipe)
+    ends = [layer for layer in network.layers if layer.name.startswith("logit") and layer.trainable_variables]
+    before = {layer.name: [variable.numpy() for variable in layer.trainable_variables] for layer in ends}
+    learner = Learner(network, True, None, alone())
+    learner.begin(1e-3)
+    maps = np.random.default_rng(0).integers(0, 256, (4, *recipe.shape), np.uint8)
+    truth = {"logit": tf.fill((4, 1), label), "logit_map": tf.ones((4, 16, 16, 1))}
+    learner.learn([(maps, truth)], 1e-3, lambda: None)
+    figures = learner.end_epoch()
+    assert figures["loss"] > 0
+    return {
+        layer.name
+        for layer in ends
+        for was, variable in zip(before[layer.name], layer.trainable_variables, strict=True)
+        if np.abs(was - variable.numpy()).max() > 0
+    }
+
+
+def test_forgeries_made_for_training_teach_the_member_with_content_alone() -> None:
+    both, made = learning_layers(CONTENT, 1.0), learning_layers(CONTENT, MADE)
+    assert {"logit_map_plain", "logit_map_content"} <= both
+    assert made == {name for name in both if "content" in name}
+    assert learning_layers(RECIPE, MADE) == learning_layers(RECIPE, 1.0) >= {"logit_map"}
+
+
+def test_forgeries_made_for_training_count_as_forged() -> None:
+    network = build_network("blocks", RECIPE)
+    figures = []
+    for label in (1.0, MADE):
+        learner = Learner(network, True, {0: 0.5, 1: 2.0}, alone())
+        learner.begin(1e-3)
+        maps = np.random.default_rng(0).integers(0, 256, (2, *RECIPE.shape), np.uint8)
+        labels = tf.constant([[0.0], [label]])
+        figures.append(learner.evaluate([(maps, {"logit": labels, "logit_map": tf.zeros((2, 16, 16, 1))})]))
+    assert figures[0] == figures[1]
+    assert class_weights(np.array([0, 1, 0, MADE])) == {0: 1.0, 1: 1.0}
 
 
 def examples(pictures: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
