@@ -44,7 +44,7 @@ class System:
         return parse_recipe(self.recipe)
 
 
-DEFAULT = "blocks-content"  # what ships
+DEFAULT = "blocks-pasted"  # what ships
 
 _BLOCKS = BlocksRecipe()
 _SHIPPED = TrainingOptions()
@@ -68,8 +68,8 @@ SYSTEMS = {
         System("spectrum-cnn", SpectrumRecipe().name, "cnn", (RAW,)),
         System("blocks-matched", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED),
         System("blocks", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, varied=True),
-        System(DEFAULT, RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True),
-        System("blocks-pasted", RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True, pasted=True),
+        System("blocks-content", RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True),
+        System(DEFAULT, RunConfig().recipe, "blocks", (MATCHED,), _SHIPPED, varied=True, pasted=True),
         System("blocks-forgeries", _BLOCKS.name, "blocks", (MATCHED,), _SHIPPED, forgeries=True),
         System("blocks-shared", _BLOCKS.name, "blocks", (MATCHED, SHARED), _SHIPPED),
         System("blocks-nomatch", BlocksRecipe(matches=False).name, "blocks", (MATCHED,), _SHIPPED),

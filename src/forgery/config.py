@@ -15,7 +15,7 @@ from forgery.picture import DEFAULT_LIMITS
 from forgery.promotion import PromotionRule
 from forgery.recipes import parse_recipe
 from forgery.recipes.blocks import BlocksRecipe
-from forgery.variants import MATCHED, VARIED, parse_variants
+from forgery.variants import MATCHED, PASTED, VARIED, parse_variants
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -108,7 +108,7 @@ class TrainingOptions(Options):
         "false_alarm:<rate>, the most found with at most that part of the authentic pictures called forged.",
     )
     continue_from_champion: bool = Field(False, description="Start from the weights of the model in service.")
-    cache_mb: int = Field(1536, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
+    cache_mb: int = Field(2048, ge=0, description="Keep decoded maps in memory up to this size; else stream shards.")
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32",
         description="What the network is trained in; float16 and bfloat16 are for GPUs, the model that comes out is "
@@ -137,7 +137,7 @@ class RunConfig(Options):
     )
     recipe: str = Field(BlocksRecipe(content=True).name, description="Canonical name of the evidence recipe.")
     variants: list[str] = Field(
-        [MATCHED, VARIED],
+        [MATCHED, VARIED, PASTED],
         description="Extra training copies made before ELA: q<quality>, x<percent>, or both, e.g. x50q85; varied: one "
         "cut, resized and saved at random; pasted: what was forged, on the background of an authentic picture, where "
         "there are masks; matched is no copy but gives both classes the same saves first, so that "
