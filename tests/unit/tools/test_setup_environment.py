@@ -3,6 +3,7 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -22,7 +23,9 @@ echo "$0 $*" >> "{calls}"
 case "$*" in
     *"config list"*) exit 0 ;;
     *"-m venv"*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python; cp "$0" .venv/bin/uv ;;
-    *" sync "*) sleep "$(cat "{slow}")"; touch .venv/synced; cat "{failure}"; [ ! -s "{failure}" ] ;;
+    *" sync "*)
+        while [ -e "{held}" ]; do sleep 0.05; done
+        sleep "$(cat "{slow}")"; touch .venv/synced; cat "{failure}"; [ ! -s "{failure}" ] ;;
 esac
 """
 
@@ -33,13 +36,14 @@ class Checkout:
     def __init__(self, root: Path, outside: Path) -> None:
         self.environment = Environment(root)
         self.calls_file, self.slow, self.failure = outside / "calls", outside / "slow", outside / "failure"
+        self.held = outside / "held"
         self.python = outside / "python"
         for name in INPUTS:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(f"# {name}\n")
         self.slow.write_text("0")
         self.failure.write_text("")
-        self.python.write_text(FAKE.format(calls=self.calls_file, slow=self.slow, failure=self.failure))
+        self.python.write_text(FAKE.format(calls=self.calls_file, slow=self.slow, failure=self.failure, held=self.held))
         self.python.chmod(0o755)
 
     def calls(self, word: str) -> int:
@@ -111,19 +115,25 @@ def test_failed_set_up_says_what_to_do_and_is_done_again(checkout: Checkout) -> 
 
 
 def test_killed_set_up_is_done_again_once_its_installer_has_ended(checkout: Checkout) -> None:
-    checkout.slow.write_text("2")
+    checkout.held.touch()
     process = checkout.start()
-    deadline = time.monotonic() + 20
-    while not checkout.calls(" sync ") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    try:
+        deadline = time.monotonic() + 20
+        while not checkout.calls(" sync ") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not checkout.environment.is_current(None)
+        again = threading.Thread(target=set_up, args=(checkout.environment, None))
+        again.start()
+        again.join(0.5)
+        assert again.is_alive()
+        assert checkout.calls("-m venv") == 1
+        assert not (checkout.environment.folder / "synced").exists()
+    finally:
+        checkout.held.unlink()
+    again.join(20)
     process.communicate()
-    assert not checkout.environment.is_current(None)
-    assert not (checkout.environment.folder / "synced").exists()
-    checkout.slow.write_text("0")
-    begin = time.monotonic()
-    set_up(checkout.environment, None)
-    assert time.monotonic() - begin > 0.5
     assert checkout.calls("-m venv") == 2
     assert checkout.environment.is_current(None)
 
