@@ -36,8 +36,8 @@ class Learner:
         answer = {LOGIT: network.outputs[0]} | ({LOGIT_MAP: logit_map(network)} if dense else {})
         learning = [{LOGIT: logit, LOGIT_MAP: cells} for logit, cells in members(network)] if dense else [answer]
         self._model = keras.Model(network.inputs, [answer, *learning])
-        # By member whether it learns from forgeries made for training; of two the first is the one without content.
-        self._by_made = [True] if len(learning) == 1 else [False, True]
+        # By member whether it learns from forgeries made for training; the first is the one without content.
+        self._by_made = [False, True][: len(learning)] if dense else [True]
         self._weights = class_weights or {0: 1.0, 1: 1.0}
         self._workers = workers
         self._losses_at = {temperature: _means(dense) for temperature in _TEMPERATURES}
