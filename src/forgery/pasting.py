@@ -19,8 +19,8 @@ _RESIZED, _MIRRORED, _BLURRED, _ALIKE = 0.6, 0.5, 0.7, 0.5
 _SCALES: Final = (0.7, 1.35)
 _EDGES_PX: Final = (0.5, 1.5)
 _LARGEST: Final = 0.95  # part of the host's sides
-_REACH: Final = 4
 _LIFT: Final = 0.08  # standard deviation, part of the host's height
+_REACH: Final = 4  # authentic pictures among which a host is chosen
 
 
 def paste(digest: str, picture: Image.Image, mask: Image.Image, host: Image.Image) -> tuple[Image.Image, Image.Image]:

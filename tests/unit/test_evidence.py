@@ -235,13 +235,10 @@ def test_what_was_forged_is_pasted_into_authentic_training_pictures_and_saved_as
     training = list(read_with_masks(tmp_path / "images", ("train",)))
     asked = [row.digest for row, _, mask in training if mask]
     assert sorted(asked) == sorted(digest for digest, variant in written if variant == PASTED)
-    made = [row for row in read_index(tmp_path / "out", "train") if row.variant == PASTED]
-    assert {row.label for row in made} == {"forged"}
+    assert {row.label for row in read_index(tmp_path / "out", "train") if row.variant == PASTED} == {"forged"}
     labels = open_split(tmp_path / "out", "train").labels
-    assert ((labels == MADE).sum(), (labels == 1).sum()) == (
-        len(made),
-        sum(row.label == "forged" for row, *_ in training),
-    )
+    assert (labels == MADE).sum() == len(asked) > 0
+    assert (labels == 1).sum() == sum(row.label == "forged" for row, *_ in training)
     for at, (row, encoded, mask) in enumerate(training):
         if mask is None:
             continue
